@@ -1,0 +1,24 @@
+# The small SemanticFPN with PointRend.
+_base_ = "./fpn_r18_small.py"
+model = dict(
+    type="PointRend",
+    decode_head=dict(
+        _delete_=True,
+        type="PointRendHead",
+        num_classes=19,
+        coarse_head=dict(
+            type="FPNHead",
+            in_channels=[64, 64, 64, 64],
+            in_index=[0, 1, 2, 3],
+            feature_strides=[4, 8, 16, 32],
+            channels=64,
+            dropout_ratio=0,
+            norm_cfg=dict(type="BN"),
+            loss_decode=dict(type="CrossEntropyLoss"),
+        ),
+        point_head=dict(in_channels=[64], in_index=[0], channels=64, num_fcs=3),
+        loss_point=dict(type="CrossEntropyLoss"),
+        training_points=dict(num_points=2048, oversample_ratio=3, importance_sample_ratio=0.75),
+        subdivision=dict(steps=2, num_points=8192, scale_factor=2),
+    ),
+)

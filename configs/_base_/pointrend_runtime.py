@@ -1,0 +1,19 @@
+# mmsegmentation's runtime, plus this project's classes and hooks.
+_base_ = "mmseg::_base_/default_runtime.py"
+
+custom_imports = dict(
+    imports=[
+        "mmseg_pointrend.models",
+        "mmseg_pointrend.datasets",
+        "mmseg_pointrend.evaluation",
+        "mmseg_pointrend.engine",
+    ],
+    allow_failed_imports=False,
+)
+
+custom_hooks = [
+    # Stops before the first iteration at a label outside the classes, and names the file.
+    dict(type="LabelCheckHook"),
+    # Keeps checkpoints loadable with torch.load(weights_only=True).
+    dict(type="PlainCheckpointHook"),
+]

@@ -1,0 +1,8 @@
+"""What tools and notebooks call. Importing this package is cheap; its modules bring mmseg in.
+
+- `training`: train a config.
+- `testing`: test a config's checkpoint, also with test-time augmentation.
+- `configs`: load a config, fit it to the machine, check it and its data before work starts.
+- `demo`: generated scenes, a small PointRend and its baseline, and the comparison of the two.
+- `console`: what command-line tools share.
+"""

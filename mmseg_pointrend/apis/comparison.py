@@ -1,0 +1,119 @@
+"""A picture of the rendering: image, truth, coarse and rendered labels, and the points chosen."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import load_checkpoint
+from mmseg.registry import DATASETS, MODELS
+from torch import Tensor
+
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.core import trimap
+
+#: Half width of the band in which scenes are compared, pixels.
+BAND = 2
+
+
+@torch.no_grad()
+def draw_comparison(
+    config_path: str | Path,
+    checkpoint: str | Path,
+    picture: str | Path,
+    options: dict | None = None,
+) -> None:
+    """Draw how a model renders one scene of its test data.
+
+    The scene is the one whose gain (rendered over coarse, in correct pixels near boundaries) is the
+    median of all scenes, so it is neither the best nor the worst; the zoom is the window with the
+    most boundary in it.
+
+    Args:
+        config_path: config of a PointRend model.
+        checkpoint: its weights.
+        picture: PNG file to write.
+        options: dotted config keys and values that override the file.
+
+    Raises:
+        FileNotFoundError: if the config or the checkpoint does not exist.
+    """
+    config = prepare_config(config_path, options=options)
+    model = MODELS.build(config.model).eval()
+    load_checkpoint(model, str(checkpoint), map_location="cpu")
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    gains = [_gain(_trace(model, dataset[index])) for index in range(len(dataset))]
+    median = sorted(range(len(gains)), key=gains.__getitem__)[len(gains) // 2]
+    _draw(_trace(model, dataset[median]), dataset.metainfo["palette"], Path(picture))
+
+
+def _trace(model: torch.nn.Module, item: dict) -> dict:
+    """Predict one image and keep what happened on the way, all (H, W) at the image's size."""
+    batch = model.data_preprocessor(pseudo_collate([item]), training=False)
+    size = batch["inputs"].shape[2:]
+    head = model.decode_head
+    coarse, steps = head.render_steps(model.extract_feat(batch["inputs"]))
+    trace = dict(
+        image=item["inputs"].permute(1, 2, 0).numpy()[..., ::-1],
+        truth=item["data_samples"].gt_sem_seg.data[0],
+        coarse=head.labels_from_logits(head.predict_by_feat(coarse, tuple(size)))[0],
+        points=[],
+    )
+    logits = coarse
+    for step in steps:
+        logits = step.logits
+        trace["points"].append(step.points[0] * torch.tensor([size[1], size[0]]))
+    trace["rendered"] = head.labels_from_logits(head.predict_by_feat(logits, tuple(size)))[0]
+    return trace
+
+
+def _gain(trace: dict) -> float:
+    band = trimap(trace["truth"][None], BAND)[0]
+    hits = [(trace[name] == trace["truth"])[band].float().mean() for name in ("coarse", "rendered")]
+    return float(hits[1] - hits[0])
+
+
+def _zoom_window(truth: Tensor) -> tuple[int, int, int, int]:
+    """Find the window, a quarter of the image wide and high, with the most boundary pixels."""
+    height, width = (max(1, side // 4) for side in truth.shape)
+    density = torch.nn.functional.avg_pool2d(
+        trimap(truth[None], 1)[None].float(), (height, width), stride=1
+    )[0, 0]
+    top, left = divmod(int(density.argmax()), density.shape[1])
+    return top, left, height, width
+
+
+def _draw(trace: dict, palette: list, picture: Path) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    panels = [
+        ("image", trace["image"], None),
+        ("truth", colours[trace["truth"].numpy()], None),
+        ("coarse prediction", colours[trace["coarse"].numpy()], None),
+        ("rendered", colours[trace["rendered"].numpy()], None),
+    ]
+    for number, points in enumerate(trace["points"], 1):
+        panels.append((f"step {number}: {len(points)} points", trace["image"], points.numpy()))
+    top, left, height, width = _zoom_window(trace["truth"])
+    shape = trace["truth"].shape
+
+    figure = Figure(figsize=(3.6 * len(panels), 3.6 * 2 * shape[0] / shape[1] + 0.5), dpi=110)
+    axes = figure.subplots(2, len(panels), squeeze=False)
+    for column, (title, image, points) in enumerate(panels):
+        for row, axis in enumerate(axes[:, column]):
+            axis.imshow(image, extent=(0, shape[1], shape[0], 0), interpolation="nearest")
+            if points is not None:
+                axis.scatter(*points.T, s=0.6 if row == 0 else 5, c="#ff2fd0", linewidths=0)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        axes[0, column].set(title=title, xlim=(0, shape[1]), ylim=(shape[0], 0))
+        axes[1, column].set(xlim=(left, left + width), ylim=(top + height, top))
+        axes[0, column].add_patch(
+            Rectangle((left, top), width, height, fill=False, color="white", linewidth=1.2)
+        )
+    figure.tight_layout(pad=0.6)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(picture)

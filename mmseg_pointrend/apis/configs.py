@@ -1,0 +1,154 @@
+"""Loading a config, fitting it to the machine, and finding its mistakes before work starts."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+from mmseg_pointrend import compat
+
+compat.setup()
+
+#: Hooks that every training should have, whatever a config says of `custom_hooks`.
+SAFETY_HOOKS = ("LabelCheckHook", "PlainCheckpointHook")
+
+
+def shipped_config(name: str) -> Path:
+    """Find a config that comes with this project, in a clone or in an installed package.
+
+    Args:
+        name: path below `configs/`.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "configs", package / ".mim" / "configs"):
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"this project has no config {name}")
+
+
+def load_config(path: str | Path, options: dict | None = None) -> Config:
+    """Read a config and override parts of it.
+
+    Args:
+        path: config file (Python).
+        options: dotted keys and values, as `--cfg-options` gives them.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"config {path} does not exist")
+    config = Config.fromfile(str(path))
+    if options:
+        config.merge_from_dict(options)
+    config.setdefault("custom_hooks", [])
+    present = {hook["type"] for hook in config.custom_hooks}
+    config.custom_hooks = [
+        *config.custom_hooks,
+        *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
+    ]
+    return config
+
+
+def prepare_config(
+    path: str | Path,
+    work_dir: str | Path | None = None,
+    options: dict | None = None,
+    launcher: str = "none",
+    local_rank: int | None = None,
+) -> Config:
+    """Load a config for a runner on this machine.
+
+    Args:
+        path: config file.
+        work_dir: as told, else as the config says, else work_dirs/<config's name>.
+        options: dotted config keys and values that override the file.
+        launcher: "none", "pytorch", "slurm" or "mpi".
+        local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+    """
+    config = load_config(path, options)
+    if work_dir is not None:
+        config.work_dir = str(work_dir)
+    elif config.get("work_dir") is None:
+        config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    config.launcher = launcher
+    if local_rank is not None:
+        os.environ.setdefault("LOCAL_RANK", str(local_rank))
+    fit_to_machine(config)
+    init_default_scope(config.get("default_scope", "mmseg"))
+    return config
+
+
+def fit_to_machine(config: Config) -> None:
+    """Make a config for several GPUs run where there is none.
+
+    Without CUDA, SyncBN becomes BN (torch has SyncBN for GPUs only; with one process the two are
+    the same) and distributed processes talk through gloo instead of NCCL.
+    """
+    if torch.cuda.is_available():
+        return
+    _replace_sync_bn(config.model)
+    dist_config = config.get("env_cfg", {}).get("dist_cfg")
+    if dist_config and dist_config.get("backend") == "nccl":
+        dist_config.backend = "gloo"
+
+
+def _replace_sync_bn(node: object) -> None:
+    if isinstance(node, dict):
+        if node.get("type") == "SyncBN":
+            node["type"] = "BN"
+        for value in node.values():
+            _replace_sync_bn(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            _replace_sync_bn(value)
+
+
+def check_checkpoint(path: str | Path) -> None:
+    """Raise FileNotFoundError, in one line, if a local checkpoint does not exist."""
+    if "://" not in str(path) and not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist")
+
+
+def check_data(config: Config, split: str) -> None:
+    """Find missing and empty data folders.
+
+    Args:
+        config: the whole config.
+        split: "train", "val" or "test".
+
+    Raises:
+        FileNotFoundError: if a folder does not exist.
+        ValueError: if there are no images in it.
+    """
+    loader = config.get(f"{split}_dataloader")
+    if not loader:
+        return
+    name = f"{split}_dataloader.dataset"
+    try:
+        dataset = DATASETS.build(loader.dataset)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{name}: {error.filename or error} does not exist; set data_root ({_describe(loader)})"
+        ) from error
+    if len(dataset) == 0:
+        raise ValueError(f"{name}: no images found ({_describe(loader)})")
+
+
+def _describe(loader: ConfigDict) -> str:
+    dataset = loader.dataset
+    while "dataset" in dataset:
+        dataset = dataset.dataset
+    parts = {
+        key: dataset.get(key) for key in ("data_root", "data_prefix", "ann_file", "img_suffix")
+    }
+    return ", ".join(f"{key}={value!r}" for key, value in parts.items() if value)

@@ -1,0 +1,88 @@
+"""Testing a config's checkpoint."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmseg_pointrend.apis.configs import (
+    check_checkpoint,
+    check_data,
+    prepare_config,
+)
+
+
+def test(
+    config_path: str | Path,
+    checkpoint: str | Path,
+    work_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    tta: bool = False,
+    options: dict | None = None,
+    launcher: str = "none",
+    local_rank: int | None = None,
+) -> dict[str, float]:
+    """Measure a checkpoint on the config's test data.
+
+    Args:
+        config_path: config file.
+        checkpoint: weights; also mmsegmentation's own PointRend checkpoints.
+        work_dir: where the results go, as JSON; work_dirs/<config's name> by default.
+        out: folder for the predicted label maps (PNG, in the data set's own label values).
+        show_dir: folder for painted images.
+        tta: average over the scales and flips of the config's `tta_pipeline`.
+        options: dotted config keys and values that override the file.
+        launcher: "none", "pytorch", "slurm" or "mpi".
+        local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        FileNotFoundError: if the config, the checkpoint or a data folder does not exist.
+        ValueError: for contradicting settings, or no images.
+    """
+    config = prepare_config(config_path, work_dir, options, launcher, local_rank)
+    check_checkpoint(checkpoint)
+    config.load_from = str(checkpoint)
+    check_data(config, "test")
+    if out is not None:
+        _write_predictions(config, str(out))
+    if show_dir is not None:
+        _paint(config, str(show_dir))
+    if tta:
+        _augment(config)
+    return Runner.from_cfg(config).test()
+
+
+# pytest collects functions of this name from modules that import it.
+test.__test__ = False
+
+
+def _write_predictions(config: Config, folder: str) -> None:
+    evaluators = config.test_evaluator
+    for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        if evaluator["type"] == "IoUMetric":
+            evaluator["output_dir"] = folder
+            return
+    raise ValueError("out needs an IoUMetric in test_evaluator: it writes the label maps")
+
+
+def _paint(config: Config, folder: str) -> None:
+    hook = config.default_hooks.get("visualization")
+    if hook is None:
+        raise ValueError("show_dir needs default_hooks.visualization, e.g. SegVisualizationHook")
+    hook.draw = True
+    hook.interval = 1
+    config.visualizer.save_dir = folder
+
+
+def _augment(config: Config) -> None:
+    for key in ("tta_model", "tta_pipeline"):
+        if key not in config:
+            raise ValueError(
+                f"tta needs {key} in the config, as mmsegmentation's data sets have it"
+            )
+    config.test_dataloader.dataset.pipeline = config.tta_pipeline
+    config.model = dict(**config.tta_model, module=config.model)

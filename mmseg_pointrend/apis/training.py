@@ -1,0 +1,71 @@
+"""Training a config."""
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmseg_pointrend.apis.configs import (
+    check_checkpoint,
+    check_data,
+    prepare_config,
+)
+
+
+def train(
+    config_path: str | Path,
+    work_dir: str | Path | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+    options: dict | None = None,
+    launcher: str = "none",
+    local_rank: int | None = None,
+) -> Runner:
+    """Train what a config describes.
+
+    Args:
+        config_path: config file.
+        work_dir: where logs and checkpoints go; work_dirs/<config's name> by default.
+        resume: a checkpoint to go on from, or "auto" for the latest one in `work_dir` (from the
+            start if there is none).
+        amp: train in mixed precision.
+        options: dotted config keys and values that override the file.
+        launcher: "none", "pytorch", "slurm" or "mpi".
+        local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
+
+    Returns:
+        The runner, done.
+
+    Raises:
+        FileNotFoundError: if the config, a checkpoint or a data folder does not exist.
+        ValueError: for settings or labels out of range, or no images.
+    """
+    config = prepare_config(config_path, work_dir, options, launcher, local_rank)
+    if resume is not None:
+        config.resume = True
+        if resume != "auto":
+            check_checkpoint(resume)
+            config.load_from = resume
+    elif config.get("load_from"):
+        check_checkpoint(config.load_from)
+    if amp:
+        _enable_amp(config)
+    for split in ("train", "val"):
+        check_data(config, split)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner
+
+
+def _enable_amp(config: Config) -> None:
+    if not torch.cuda.is_available():
+        raise ValueError("amp needs a GPU, and torch sees none; leave --amp out")
+    wrapper = config.optim_wrapper
+    kind = wrapper.setdefault("type", "OptimWrapper")
+    if kind == "AmpOptimWrapper":
+        return
+    if kind != "OptimWrapper":
+        raise ValueError(f"amp needs optim_wrapper.type='OptimWrapper', got {kind!r}")
+    wrapper.type = "AmpOptimWrapper"
+    wrapper.loss_scale = "dynamic"

@@ -1,0 +1,32 @@
+"""Everything that exists only because an upstream release is old; each module says which one.
+
+Importing this package imports no mm* package and no torch: ``import mmseg_pointrend.core`` must
+work where only torch is installed. The work is done by :func:`setup`.
+"""
+
+__all__ = ["setup"]
+
+
+def setup() -> None:
+    """Make the installed mm* releases usable; safe to call any number of times.
+
+    ``models``, ``datasets``, ``evaluation``, ``engine`` and ``apis`` call this before they import
+    anything from mmseg: it checks mmcv, puts the stand-in for ``mmcv._ext`` in place and makes
+    mmengine load checkpoints with ``weights_only=True``.
+
+    Raises:
+        ImportError: If mmcv is missing or is not a version that mmseg accepts, or if mmengine
+            is missing.
+    """
+    from mmseg_pointrend.compat.mmcv_ext import install_stand_in
+    from mmseg_pointrend.compat.versions import check_mmcv
+    from mmseg_pointrend.compat.warnings_filter import hide_pkg_resources_warning
+
+    check_mmcv()
+    install_stand_in()
+    hide_pkg_resources_warning()
+
+    # Imported last and here: it needs torch and mmengine, which the check above does not.
+    from mmseg_pointrend.compat.checkpoints import install_weights_only_loaders
+
+    install_weights_only_loaders()

@@ -1,0 +1,83 @@
+"""Points on the image plane: where they lie, and what feature and label maps hold there."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def point_sample(features: Tensor, points: Tensor) -> Tensor:
+    """Read feature maps at real-valued points by bilinear interpolation (paper, sec. 3.2).
+
+    Outside the outermost pixel centres the map is taken to be surrounded by zeros, as in detectron2
+    and mmcv, whose published weights were trained that way. Half-precision maps are read in
+    float32: a coordinate in half precision is off by whole pixels on a large map.
+
+    Args:
+        features: (N, C, h, w), floating point.
+        points: (N, P, 2), (x, y) in [0, 1].
+
+    Returns:
+        (N, C, P) in the wider of the two dtypes, at least float32.
+
+    Raises:
+        ValueError: for shapes other than these.
+    """
+    _check_map_and_points("features", features, 4, points)
+    dtype = torch.promote_types(points.dtype, torch.promote_types(features.dtype, torch.float32))
+    grid = (2 * points.to(dtype) - 1).unsqueeze(2)
+    sampled = F.grid_sample(
+        features.to(dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    return sampled.squeeze(3)
+
+
+def label_sample(labels: Tensor, points: Tensor) -> Tensor:
+    """Read label maps at points: the label of the pixel that covers each point.
+
+    Indexes the integer map itself, so no floating-point copy of a full-resolution map is made.
+
+    Args:
+        labels: (N, H, W), any integer dtype.
+        points: (N, P, 2), (x, y) in [0, 1].
+
+    Returns:
+        (N, P) in the dtype of `labels`.
+
+    Raises:
+        ValueError: for shapes other than these.
+    """
+    _check_map_and_points("labels", labels, 3, points)
+    height, width = labels.shape[1:]
+    # A point on the edge between two pixels goes to the even one, as in torch's nearest
+    # grid_sample.
+    x = (points[..., 0] * width - 0.5).round().long().clamp(0, width - 1)
+    y = (points[..., 1] * height - 0.5).round().long().clamp(0, height - 1)
+    return labels.flatten(1).gather(1, y * width + x)
+
+
+def pixel_centers(indices: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
+    """Turn flat pixel indices of a grid into the points at the pixels' centres.
+
+    Args:
+        indices: (N, P), y * W + x.
+        size: (H, W) of the grid.
+        dtype: floating-point dtype of the result.
+
+    Returns:
+        (N, P, 2), (x, y) in [0, 1].
+    """
+    height, width = size
+    x = (indices % width).to(dtype)
+    y = indices.div(width, rounding_mode="floor").to(dtype)
+    return torch.stack([(x + 0.5) / width, (y + 0.5) / height], dim=-1)
+
+
+def _check_map_and_points(name: str, values: Tensor, dims: int, points: Tensor) -> None:
+    layout = "(N, C, h, w)" if dims == 4 else "(N, H, W)"
+    if values.dim() != dims:
+        raise ValueError(f"{name} must have shape {layout}, got {tuple(values.shape)}")
+    if points.dim() != 3 or points.shape[2] != 2 or points.shape[0] != values.shape[0]:
+        raise ValueError(
+            f"points must have shape (N, P, 2) with N = {values.shape[0]} as in {name}, "
+            f"got {tuple(points.shape)}"
+        )

@@ -1,0 +1,96 @@
+"""Which points to predict: at random but biased in training, the most uncertain in inference."""
+
+import torch
+from torch import Tensor
+
+from mmseg_pointrend.core.points import point_sample
+from mmseg_pointrend.core.uncertainty import Margin, logit_margin
+
+
+@torch.no_grad()
+def select_training_points(
+    logits: Tensor,
+    num_points: int,
+    oversample_ratio: float = 3.0,
+    importance_sample_ratio: float = 0.75,
+    margin: Margin = logit_margin,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Choose points to train on, biased towards uncertain places (paper, sec. 3.1, "Training").
+
+    Over-generation: k N points are drawn uniformly. Importance: the beta N most uncertain of them
+    are kept. Coverage: (1 - beta) N more are drawn uniformly.
+
+    The logits are interpolated *before* their margin is taken. The other way round is wrong:
+    half-way between the logits -1 and +1 the prediction is 0, as uncertain as can be, although the
+    margin is 1 at both ends.
+
+    Args:
+        logits: (N, K, h, w), the coarse prediction.
+        num_points: N of the paper, points in each region.
+        oversample_ratio: k of the paper, >= 1.
+        importance_sample_ratio: beta of the paper, in [0, 1].
+        margin: (N, K, P) logits -> (N, P) margins.
+        generator: source of randomness; torch's global one by default.
+
+    Returns:
+        (N, num_points, 2), (x, y) in [0, 1), float32 (float64 for float64 logits); the important
+        points first.
+
+    Raises:
+        ValueError: for settings out of range.
+    """
+    check_training_selection(num_points, oversample_ratio, importance_sample_ratio)
+    num_regions = logits.shape[0]
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+
+    def uniform(count: int) -> Tensor:
+        return torch.rand(
+            (num_regions, count, 2), dtype=dtype, device=logits.device, generator=generator
+        )
+
+    num_important = int(importance_sample_ratio * num_points)
+    candidates = uniform(int(oversample_ratio * num_points))
+    margins = margin(point_sample(logits, candidates))
+    chosen = margins.topk(num_important, dim=1, largest=False).indices
+    important = candidates.gather(1, chosen.unsqueeze(2).expand(-1, -1, 2))
+    return torch.cat([important, uniform(num_points - num_important)], dim=1)
+
+
+def most_uncertain_pixels(margins: Tensor, num_points: int) -> Tensor:
+    """Choose the pixels of smallest margin (paper, sec. 3.1, "Inference").
+
+    Args:
+        margins: (N, H, W).
+        num_points: how many in each region; all pixels where there are fewer.
+
+    Returns:
+        (N, min(num_points, H W)) flat indices y * W + x, the most uncertain first.
+
+    Raises:
+        ValueError: for `num_points` < 1.
+    """
+    _check_num_points(num_points)
+    flat = margins.flatten(1)
+    return flat.topk(min(num_points, flat.shape[1]), dim=1, largest=False).indices
+
+
+def check_training_selection(
+    num_points: int, oversample_ratio: float = 3.0, importance_sample_ratio: float = 0.75
+) -> None:
+    """Raise ValueError, naming the argument, if `select_training_points` could not take these."""
+    _check_num_points(num_points)
+    if not oversample_ratio >= 1:
+        raise ValueError(
+            f"oversample_ratio (k) must be >= 1, got {oversample_ratio}; the paper uses 3"
+        )
+    if not 0 <= importance_sample_ratio <= 1:
+        raise ValueError(
+            "importance_sample_ratio (beta) must lie in [0, 1], "
+            f"got {importance_sample_ratio}; the paper uses 0.75"
+        )
+
+
+def _check_num_points(num_points: int) -> None:
+    if not isinstance(num_points, int) or num_points < 1:
+        raise ValueError(f"num_points (N) must be an integer >= 1, got {num_points!r}")

@@ -1,0 +1,9 @@
+"""Metrics, registered in mmsegmentation's METRICS."""
+
+from mmseg_pointrend import compat
+
+compat.setup()
+
+from mmseg_pointrend.evaluation.trimap_metric import TrimapIoUMetric  # noqa: E402
+
+__all__ = ["TrimapIoUMetric"]

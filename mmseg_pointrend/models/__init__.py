@@ -1,0 +1,11 @@
+"""The mmsegmentation side of PointRend, registered in its MODELS."""
+
+from mmseg_pointrend import compat
+
+compat.setup()
+
+from mmseg_pointrend.models.point_head import PointMLP  # noqa: E402
+from mmseg_pointrend.models.pointrend_head import PointRendHead  # noqa: E402
+from mmseg_pointrend.models.segmentor import PointRend  # noqa: E402
+
+__all__ = ["PointMLP", "PointRend", "PointRendHead"]

@@ -1,0 +1,96 @@
+"""The point head: a small MLP that predicts one point from the features at that point."""
+
+from collections.abc import Sequence
+
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class PointMLP(BaseModule):
+    """Multi-layer perceptron shared by all points (paper, sec. 3.2, "Point head").
+
+    Layers are convolutions of kernel 1 over the points; names and shapes of the parameters are
+    those of mmsegmentation's `PointHead`, so its checkpoints fit.
+
+    Args:
+        in_channels: channels of the fine-grained feature map, or of each of several.
+        out_channels: K, logits per point and channels of the coarse prediction.
+        in_index: which feature map (of the neck, or of the backbone where there is no neck) is the
+            fine-grained one, or which several; as many as `in_channels`.
+        channels: width of the hidden layers.
+        num_fcs: number of hidden layers; 0 makes the head a single linear layer.
+        coarse_pred_each_layer: feed the coarse prediction to every layer, not to the first alone.
+        dropout_ratio: dropout before the last layer, in [0, 1).
+        norm_cfg: normalisation after each hidden layer, as mmcv builds it (e.g. `BN1d`).
+        act_cfg: activation after each hidden layer.
+        init_cfg: initialisation; the last layer is drawn from N(0, 0.01^2), as in mmsegmentation.
+
+    Raises:
+        ValueError: if `in_channels` and `in_index` differ in length, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int],
+        out_channels: int,
+        in_index: int | Sequence[int] = 0,
+        channels: int = 256,
+        num_fcs: int = 3,
+        coarse_pred_each_layer: bool = True,
+        dropout_ratio: float = 0.0,
+        norm_cfg: dict | None = None,
+        act_cfg: dict | None = dict(type="ReLU"),  # noqa: B006
+        init_cfg: dict | None = None,
+    ) -> None:
+        if init_cfg is None:
+            init_cfg = dict(type="Normal", std=0.01, override=dict(name="fc_seg"))
+        super().__init__(init_cfg)
+        self.in_channels = [in_channels] if isinstance(in_channels, int) else list(in_channels)
+        self.in_index = [in_index] if isinstance(in_index, int) else list(in_index)
+        if len(self.in_channels) != len(self.in_index):
+            raise ValueError(
+                f"point_head.in_channels={self.in_channels} and point_head.in_index="
+                f"{self.in_index} must name as many feature maps"
+            )
+        if num_fcs < 0:
+            raise ValueError(f"point_head.num_fcs must be >= 0, got {num_fcs}")
+        if not 0 <= dropout_ratio < 1:
+            raise ValueError(f"point_head.dropout_ratio must lie in [0, 1), got {dropout_ratio}")
+        self.coarse_pred_each_layer = coarse_pred_each_layer
+        width = sum(self.in_channels) + out_channels
+        self.fcs = nn.ModuleList()
+        for _ in range(num_fcs):
+            self.fcs.append(
+                ConvModule(
+                    width,
+                    channels,
+                    kernel_size=1,
+                    conv_cfg=dict(type="Conv1d"),
+                    norm_cfg=norm_cfg,
+                    act_cfg=act_cfg,
+                )
+            )
+            width = channels + (out_channels if coarse_pred_each_layer else 0)
+        self.dropout = nn.Dropout(dropout_ratio)
+        self.fc_seg = nn.Conv1d(width, out_channels, kernel_size=1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Predict points.
+
+        Args:
+            fine: (N, C, P), the fine-grained features at the points.
+            coarse: (N, K, P), the coarse logits at the points.
+
+        Returns:
+            (N, K, P), logits.
+        """
+        x = torch.cat([fine, coarse], dim=1)
+        for fc in self.fcs:
+            x = fc(x)
+            if self.coarse_pred_each_layer:
+                x = torch.cat([x, coarse.to(x.dtype)], dim=1)
+        return self.fc_seg(self.dropout(x))

@@ -1,0 +1,317 @@
+"""PointRend as one decode head: a coarse head, and a point head that renders its prediction."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.utils import SampleList, add_prefix
+from torch import Tensor
+
+from mmseg_pointrend.core import (
+    MARGINS,
+    SubdivisionStep,
+    check_subdivision,
+    check_training_selection,
+    label_sample,
+    point_sample,
+    render,
+    select_training_points,
+    subdivide,
+)
+from mmseg_pointrend.models.losses import (
+    build_losses,
+    check_binary_loss,
+    ignored_loss,
+    listed,
+    masked_losses,
+)
+
+#: Keys of mmsegmentation's two-element head list -> ours.
+UPSTREAM_PREFIXES = {"0.": "coarse_head.", "1.": "point_head."}
+
+
+@MODELS.register_module()
+class PointRendHead(BaseModule):
+    """Cascade decode head (paper, sec. 3 and 5).
+
+    A coarse head predicts logits on a small grid; the point head predicts single points again, from
+    the fine-grained features and the coarse logits there. In training these are random points
+    biased towards uncertain places; in inference the most uncertain pixels of each subdivision
+    step.
+
+    The number of classes is written once, here, and handed to the coarse head, as are
+    `out_channels`, `threshold` and `ignore_index`. Any decode head whose `forward` gives one (N, K,
+    h, w) tensor can be the coarse head. Checkpoints of mmsegmentation's PointRend load as they are.
+
+    Args:
+        coarse_head: config of a registered decode head.
+        point_head: config of the point head, see `PointMLP`.
+        num_classes: number of classes.
+        out_channels: K. `num_classes` by default; 1 for two classes told apart by one logit.
+        threshold: with one output channel, the probability above which a pixel is class 1.
+        ignore_index: label of pixels that count in no loss.
+        training_points: arguments of `core.select_training_points`: `num_points`,
+            `oversample_ratio`, `importance_sample_ratio`.
+        subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`. 0 steps give
+            the coarse prediction.
+        uncertainty: "logit" (as detectron2, mmsegmentation and the published weights) or
+            "probability" (as the paper's text).
+        loss_point: config of the loss on the points, or of several; cross entropy by default.
+        init_cfg: initialisation of the whole head, rarely needed.
+
+    Raises:
+        ValueError: for settings that contradict each other or are out of range.
+    """
+
+    #: Pixel centres are at (i + 0.5) / S everywhere, see `mmseg_pointrend.core`.
+    align_corners = False
+
+    def __init__(
+        self,
+        coarse_head: dict,
+        point_head: dict,
+        num_classes: int,
+        out_channels: int | None = None,
+        threshold: float | None = None,
+        ignore_index: int = 255,
+        training_points: dict | None = None,
+        subdivision: dict | None = None,
+        uncertainty: str = "logit",
+        loss_point: dict | Sequence[dict] | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.training_points = training_points or dict(num_points=2048)
+        self.subdivision = subdivision or dict(steps=2, num_points=8192)
+        check_training_selection(**self.training_points)
+        check_subdivision(**self.subdivision)
+        if uncertainty not in MARGINS:
+            raise ValueError(f"uncertainty must be one of {list(MARGINS)}, got {uncertainty!r}")
+        self.margin = MARGINS[uncertainty]
+
+        self.num_classes = num_classes
+        self.out_channels = num_classes if out_channels is None else out_channels
+        self.threshold = threshold
+        self.ignore_index = ignore_index
+        if self.out_channels == 1:
+            self._check_binary()
+        elif self.out_channels != num_classes:
+            raise ValueError(
+                f"out_channels must be num_classes={num_classes}, or 1 for two classes, "
+                f"got {out_channels}"
+            )
+        self.coarse_head = MODELS.build(self._coarse_config(coarse_head))
+        self.point_head = MODELS.build(self._point_config(point_head))
+        self.loss_point = build_losses(loss_point, self.out_channels)
+        for loss in listed(self.coarse_head.loss_decode):
+            check_binary_loss("coarse_head.loss_decode", loss, self.out_channels)
+        self._register_load_state_dict_pre_hook(_rename_upstream_keys)
+
+    def _check_binary(self) -> None:
+        if self.num_classes != 2:
+            raise ValueError(
+                f"out_channels=1 tells two classes apart, but num_classes={self.num_classes}; "
+                "set num_classes=2, or leave out_channels out"
+            )
+        if self.threshold is None:
+            self.threshold = 0.5
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie in (0, 1), got {self.threshold}")
+
+    def _coarse_config(self, coarse_head: dict) -> dict:
+        """Complete the coarse head's config by what is written once, in this head."""
+        shared = dict(
+            num_classes=self.num_classes,
+            out_channels=self.out_channels,
+            threshold=self.threshold,
+            ignore_index=self.ignore_index,
+        )
+        config = _merge_shared("coarse_head", coarse_head, shared)
+        if self.out_channels == 1:
+            config.setdefault("loss_decode", dict(type="CrossEntropyLoss", use_sigmoid=True))
+        return config
+
+    def _point_config(self, point_head: dict) -> dict:
+        shared = dict(num_classes=self.num_classes, out_channels=self.out_channels)
+        config = _merge_shared("point_head", point_head, shared)
+        config.pop("num_classes")
+        return {"type": "PointMLP", **config}
+
+    # ---- prediction ------------------------------------------------------------------------------
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Render.
+
+        Args:
+            inputs: feature maps, each (N, C_i, h_i, w_i).
+
+        Returns:
+            (N, K, h s^T, w s^T) logits, (h, w) being the coarse grid, s the scale factor and T the
+            number of steps.
+        """
+        return render(**self._rendering(inputs))
+
+    def render_steps(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[SubdivisionStep]]:
+        """Render, and show every step: the coarse logits and a record of each subdivision step."""
+        rendering = self._rendering(inputs)
+        return rendering["coarse_logits"], subdivide(**rendering)
+
+    def _rendering(self, inputs: Sequence[Tensor]) -> dict:
+        """Put the arguments of `core.render` together."""
+        coarse_logits = self.coarse_logits(inputs)
+        return dict(
+            coarse_logits=coarse_logits,
+            predict_points=lambda points: self.point_logits(inputs, coarse_logits, points),
+            margin=self.margin,
+            **self.subdivision,
+        )
+
+    def predict(
+        self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict | None = None
+    ) -> Tensor:
+        """Render and resize to the network's input (`img_shape`, or `pad_shape` where padded).
+
+        `test_cfg` is part of mmsegmentation's interface and not used.
+
+        Returns:
+            (N, K, H, W) logits.
+        """
+        meta = batch_img_metas[0]
+        size = meta["img_shape"]
+        # mmsegmentation's slide inference writes the window's size, a torch.Size, over img_shape.
+        if not isinstance(size, torch.Size) and meta.get("pad_shape") is not None:
+            size = meta["pad_shape"]
+        return self.predict_by_feat(self.forward(inputs), tuple(size[:2]))
+
+    def predict_by_feat(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """Resize (N, K, h, w) logits to (N, K, *size); the same tensor if they have that size."""
+        if logits.shape[2:] == size:
+            return logits
+        return resize(logits, size=size, mode="bilinear", align_corners=False)
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def loss(
+        self,
+        inputs: Sequence[Tensor],
+        batch_data_samples: SampleList,
+        train_cfg: dict | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of the coarse map and of the points.
+
+        The coarse head runs once. `train_cfg` is part of mmsegmentation's interface and not used.
+
+        Returns:
+            `coarse.*` as the coarse head names them, `point.<loss_name>` and `point.acc` (percent).
+        """
+        labels = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples])
+        coarse_logits = self.coarse_logits(inputs)
+        losses = add_prefix(
+            self._coarse_losses(coarse_logits, labels, batch_data_samples), "coarse"
+        )
+        points = select_training_points(coarse_logits, margin=self.margin, **self.training_points)
+        point_logits = self.point_logits(inputs, coarse_logits, points)
+        point_labels = label_sample(labels.squeeze(1), points)
+        losses.update(add_prefix(self.point_losses(point_logits, point_labels), "point"))
+        return losses
+
+    def point_losses(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of predicted points; ignored points take no part.
+
+        Args:
+            logits: (N, K, P).
+            labels: (N, P), `ignore_index` where unknown.
+
+        Returns:
+            Each loss by its name (losses of equal name added up), and `acc` in percent.
+        """
+        losses = masked_losses(self.loss_point, logits, labels, self.ignore_index)
+        with torch.no_grad():
+            valid = labels != self.ignore_index
+            hits = (self.labels_from_logits(logits) == labels) & valid
+            losses["acc"] = 100 * hits.sum() / valid.sum().clamp(min=1)
+        return losses
+
+    def _coarse_losses(
+        self, logits: Tensor, labels: Tensor, batch_data_samples: SampleList
+    ) -> dict[str, Tensor]:
+        if (labels != self.ignore_index).any():
+            return self.coarse_head.loss_by_feat(logits, batch_data_samples)
+        # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
+        losses = listed(self.coarse_head.loss_decode)
+        return {loss.loss_name: ignored_loss(logits) for loss in losses}
+
+    # ---- shared by prediction and training -------------------------------------------------------
+
+    def coarse_logits(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Run the coarse head once: feature maps -> (N, K, h, w) logits.
+
+        Raises:
+            ValueError: if a head's `in_index` or `in_channels` does not fit the feature maps, or
+            the
+                coarse head gives anything but one map of K channels.
+        """
+        self._check_inputs(inputs)
+        logits = self.coarse_head(inputs)
+        if not isinstance(logits, Tensor) or logits.shape[1] != self.out_channels:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"coarse_head {type(self.coarse_head).__name__} must give one tensor "
+                f"(N, {self.out_channels}, h, w), got {got}"
+            )
+        return logits
+
+    def point_logits(
+        self, inputs: Sequence[Tensor], coarse_logits: Tensor, points: Tensor
+    ) -> Tensor:
+        """Predict points: (N, P, 2) points -> (N, K, P) logits.
+
+        The one place where point-wise features are put together, in training and in inference.
+        """
+        fine = [point_sample(inputs[index], points) for index in self.point_head.in_index]
+        return self.point_head(torch.cat(fine, dim=1), point_sample(coarse_logits, points))
+
+    def labels_from_logits(self, logits: Tensor) -> Tensor:
+        """Decide: (N, K, ...) logits -> (N, ...) int64 labels."""
+        if self.out_channels == 1:
+            return (logits[:, 0].sigmoid() > self.threshold).long()
+        return logits.argmax(dim=1)
+
+    def _check_inputs(self, inputs: Sequence[Tensor]) -> None:
+        for name, head in (("coarse_head", self.coarse_head), ("point_head", self.point_head)):
+            indices = head.in_index
+            indices = [indices] if isinstance(indices, int) else list(indices)
+            for index in indices:
+                if not -len(inputs) <= index < len(inputs):
+                    raise ValueError(
+                        f"{name}.in_index={head.in_index} is out of range: there are {len(inputs)} "
+                        f"feature maps, so an index lies in [0, {len(inputs) - 1}]"
+                    )
+        for index, channels in zip(
+            self.point_head.in_index, self.point_head.in_channels, strict=True
+        ):
+            if inputs[index].shape[1] != channels:
+                raise ValueError(
+                    f"point_head.in_channels={self.point_head.in_channels} does not fit: feature "
+                    f"map {index} has {inputs[index].shape[1]} channels"
+                )
+
+
+def _merge_shared(name: str, config: dict, shared: dict) -> dict:
+    config = dict(config)
+    for key, value in shared.items():
+        if config.setdefault(key, value) != value:
+            raise ValueError(
+                f"{name}.{key}={config[key]} contradicts decode_head.{key}={value}; "
+                f"write {key} once, in decode_head"
+            )
+    return config
+
+
+def _rename_upstream_keys(state_dict: dict, prefix: str, *_: object) -> None:
+    for key in list(state_dict):
+        for old, new in UPSTREAM_PREFIXES.items():
+            if key.startswith(prefix + old):
+                state_dict[prefix + new + key[len(prefix + old) :]] = state_dict.pop(key)

@@ -1,0 +1,105 @@
+"""Points against hand-worked values and independent references."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mmseg_pointrend.core import label_sample, pixel_centers, point_sample
+
+SIDES = st.integers(1, 9)
+
+
+def bilinear_by_hand(features: Tensor, x: float, y: float) -> Tensor:
+    """Weigh the four neighbours of one point; zeros outside the map. (C, h, w) -> (C,)."""
+    channels, height, width = features.shape
+    column, row = x * width - 0.5, y * height - 0.5
+    total = torch.zeros(channels, dtype=features.dtype)
+    for i in (int(column // 1), int(column // 1) + 1):
+        for j in (int(row // 1), int(row // 1) + 1):
+            if 0 <= i < width and 0 <= j < height:
+                total += (1 - abs(column - i)) * (1 - abs(row - j)) * features[:, j, i]
+    return total
+
+
+@given(SIDES, SIDES, st.integers(0, 10_000))
+@settings(deadline=None, max_examples=40)
+def test_point_sample_is_bilinear(height: int, width: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(2, 3, height, width, generator=generator, dtype=torch.double)
+    points = torch.rand(2, 7, 2, generator=generator, dtype=torch.double)
+    got = point_sample(features, points)
+    for n in range(2):
+        for p in range(7):
+            expected = bilinear_by_hand(features[n], *points[n, p].tolist())
+            torch.testing.assert_close(got[n, :, p], expected, rtol=0, atol=1e-12)
+
+
+def test_point_sample_at_pixel_centers_reads_the_pixels() -> None:
+    features = torch.randn(2, 5, 3, 7)
+    points = pixel_centers(torch.arange(21).expand(2, -1), (3, 7), torch.float32)
+    torch.testing.assert_close(point_sample(features, points), features.flatten(2))
+
+
+def test_point_sample_has_gradients_for_the_features() -> None:
+    features = torch.randn(1, 2, 3, 4, dtype=torch.double, requires_grad=True)
+    points = torch.rand(1, 5, 2, dtype=torch.double) * 0.8 + 0.1
+    torch.autograd.gradcheck(lambda x: point_sample(x, points), features)
+
+
+def test_half_precision_maps_are_read_in_float32() -> None:
+    """A float16 coordinate could not tell neighbouring pixels of a wide map apart."""
+    features = torch.arange(4096.0).expand(1, 1, 1, -1).contiguous().half()
+    indices = torch.tensor([[3001]])
+    points = pixel_centers(indices, (1, 4096), torch.float32)
+    sampled = point_sample(features, points)
+    assert sampled.dtype == torch.float32
+    torch.testing.assert_close(
+        sampled[0, 0], features[0, 0, 0, indices[0]].float(), rtol=1e-4, atol=0
+    )
+
+
+@given(SIDES, SIDES, st.integers(0, 10_000))
+@settings(deadline=None, max_examples=40)
+def test_label_sample_equals_nearest_interpolation(height: int, width: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 256, (2, height, width), generator=generator)
+    points = torch.rand(2, 50, 2, generator=generator)
+    expected = F.grid_sample(
+        labels[:, None].float(), (2 * points - 1)[:, :, None], mode="nearest", align_corners=False
+    )[:, 0, :, 0]
+    assert torch.equal(label_sample(labels, points), expected.long())
+
+
+def test_label_sample_keeps_the_dtype_and_clamps_the_far_edge() -> None:
+    labels = torch.arange(6, dtype=torch.uint8).view(1, 2, 3)
+    points = torch.tensor([[[0.0, 0.0], [1.0, 1.0], [0.5, 0.9]]])
+    sampled = label_sample(labels, points)
+    assert sampled.dtype == torch.uint8
+    assert sampled.tolist() == [[0, 5, 4]]
+
+
+def test_pixel_centers_by_hand() -> None:
+    points = pixel_centers(torch.tensor([[0, 5]]), (2, 4), torch.float64)
+    assert points.tolist() == [[[0.125, 0.25], [0.375, 0.75]]]
+
+
+@pytest.mark.parametrize(
+    ("features", "points", "message"),
+    [
+        (torch.zeros(2, 3, 4), torch.zeros(2, 1, 2), r"features must have shape \(N, C, h, w\)"),
+        (torch.zeros(2, 3, 4, 4), torch.zeros(1, 1, 2), r"with N = 2 .* got \(1, 1, 2\)"),
+        (torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 3), r"points must have shape"),
+    ],
+)
+def test_wrong_shapes_are_named(features: Tensor, points: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        point_sample(features, points)
+
+
+def test_no_regions_and_no_points() -> None:
+    assert point_sample(torch.zeros(0, 3, 4, 4), torch.zeros(0, 5, 2)).shape == (0, 3, 5)
+    assert point_sample(torch.zeros(2, 3, 4, 4), torch.zeros(2, 0, 2)).shape == (2, 3, 0)
+    assert label_sample(torch.zeros(0, 4, 4).long(), torch.zeros(0, 5, 2)).shape == (0, 5)

@@ -1,0 +1,195 @@
+"""The rendering loop against a hand-worked grid and an independent per-pixel reference."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mmseg_pointrend.core import MARGINS, label_sample, render, subdivide
+from mmseg_pointrend.core.uncertainty import logit_margin
+
+
+def enlarge_slowly(grid: Tensor, scale: int) -> Tensor:
+    """Enlarge one region bilinearly, pixel by pixel. (K, h, w) -> (K, h scale, w scale)."""
+    channels, height, width = grid.shape
+    fine = torch.zeros(channels, height * scale, width * scale, dtype=grid.dtype)
+    for y in range(height * scale):
+        for x in range(width * scale):
+            v = min(max((y + 0.5) / scale - 0.5, 0), height - 1)
+            u = min(max((x + 0.5) / scale - 0.5, 0), width - 1)
+            top, left = int(v), int(u)
+            bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            a, b = v - top, u - left
+            fine[:, y, x] = (1 - a) * ((1 - b) * grid[:, top, left] + b * grid[:, top, right])
+            fine[:, y, x] += a * ((1 - b) * grid[:, bottom, left] + b * grid[:, bottom, right])
+    return fine
+
+
+def margin_slowly(logits: Tensor) -> float:
+    values = sorted(logits.tolist(), reverse=True)
+    return abs(values[0]) if len(values) == 1 else values[0] - values[1]
+
+
+@given(
+    classes=st.sampled_from([1, 2, 5]),
+    height=st.integers(1, 4),
+    width=st.integers(1, 4),
+    steps=st.integers(0, 3),
+    scale=st.sampled_from([2, 3]),
+    num_points=st.integers(1, 60),
+    seed=st.integers(0, 1000),
+)
+@settings(deadline=None, max_examples=40)
+def test_every_step_equals_the_slow_reference(
+    classes, height, width, steps, scale, num_points, seed
+) -> None:
+    steps = min(steps, 2) if scale == 3 else steps
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(2, classes, height, width, generator=generator, dtype=torch.double)
+    weights = torch.randn(classes, 2, generator=generator, dtype=torch.double)
+
+    def predict(points: Tensor) -> Tensor:
+        return torch.einsum("kc,npc->nkp", weights, (7 * points).sin())
+
+    previous = coarse
+    records = list(subdivide(coarse, predict, steps, num_points, scale))
+    assert len(records) == steps
+    for step in records:
+        for n in range(2):
+            before = enlarge_slowly(previous[n], scale)
+            rows, columns = before.shape[1:]
+            chosen = {divmod(index, columns) for index in step.indices[n].tolist()}
+            assert len(chosen) == min(num_points, rows * columns)
+            margins = {True: [], False: []}
+            for y in range(rows):
+                for x in range(columns):
+                    expected = before[:, y, x]
+                    margins[(y, x) in chosen].append(margin_slowly(expected))
+                    if (y, x) in chosen:
+                        point = torch.tensor([(x + 0.5) / columns, (y + 0.5) / rows]).double()
+                        expected = predict(point[None, None])[0, :, 0]
+                    torch.testing.assert_close(step.logits[n, :, y, x], expected, rtol=0, atol=1e-6)
+            # Ties at the border, where interpolation repeats pixels, may go either way.
+            if margins[False]:
+                assert max(margins[True]) <= min(margins[False]) + 1e-9
+        previous = step.logits
+    assert torch.equal(render(coarse, predict, steps, num_points, scale), previous)
+
+
+def test_one_step_by_hand() -> None:
+    """Figure 4 of the paper in one row: a boundary between two pixels, two points spent on it."""
+    coarse = torch.tensor([[[[-4.0, 4.0]]]])  # columns at x = 1/4 and 3/4
+    steps = list(subdivide(coarse, lambda points: torch.full((1, 1, 2), 9.0), 1, 2))
+    # Enlarged to 2 x 4: -4, -2, 2, 4 in both rows; the four inner pixels are equally uncertain.
+    assert len(steps) == 1
+    logits, points = steps[0].logits[0, 0], steps[0].points[0]
+    assert logits[:, [0, 3]].tolist() == [[-4, 4], [-4, 4]]
+    assert (logits == 9).sum() == 2
+    assert set(points[:, 0].tolist()) <= {0.375, 0.625}
+    assert set(points[:, 1].tolist()) <= {0.25, 0.75}
+
+
+@pytest.mark.parametrize("margin", MARGINS.values(), ids=MARGINS)
+def test_a_perfect_point_head_recovers_what_the_coarse_map_lost(margin) -> None:
+    """A slanted edge: the coarse grid is jagged; asked at enough points, the edge is exact."""
+    size = 64
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    truth = (x + 0.5 > 0.37 * (y + 0.5) + 20).long()[None]
+
+    def predict(points: Tensor) -> Tensor:
+        labels = label_sample(truth, points)
+        return torch.stack([1 - labels, labels], dim=1).float() * 9
+
+    coarse = torch.nn.functional.avg_pool2d(torch.stack([1 - truth, truth], dim=1).float(), 8)
+    rendered = render(coarse, predict, 3, 500, margin=margin).argmax(1)
+    enlarged = render(coarse, predict, 0, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    assert torch.equal(rendered, truth)
+    assert (enlarged.argmax(1) != truth).float().mean() > 0.02
+
+
+def test_a_step_reports_what_it_did() -> None:
+    coarse = torch.randn(2, 3, 5, 4)
+    calls = []
+
+    def predict(points: Tensor) -> Tensor:
+        calls.append(points)
+        return torch.full((2, 3, points.shape[1]), 7.0)
+
+    sizes = []
+    for step in subdivide(coarse, predict, 2, 11):
+        sizes.append(tuple(step.logits.shape))
+        assert torch.equal(step.points, calls[-1])
+        assert (
+            step.logits.flatten(2).gather(2, step.indices[:, None].expand(-1, 3, -1)) == 7
+        ).all()
+    assert sizes == [(2, 3, 10, 8), (2, 3, 20, 16)]
+
+
+def test_fewer_pixels_than_points() -> None:
+    """A 1 x 1 coarse map has 4 pixels after a step: all are predicted (paper, sec. 3.1)."""
+    counts = []
+
+    def predict(points: Tensor) -> Tensor:
+        counts.append(points.shape[1])
+        return torch.zeros(points.shape[0], 2, points.shape[1])
+
+    render(torch.randn(1, 2, 1, 1), predict, 3, 10)
+    assert counts == [4, 10, 10]
+
+
+def test_no_regions() -> None:
+    rendered = render(torch.zeros(0, 2, 7, 7), lambda p: torch.zeros(0, 2, p.shape[1]), 5, 784)
+    assert rendered.shape == (0, 2, 224, 224)
+
+
+def test_the_coarse_logits_are_not_changed() -> None:
+    coarse = torch.randn(1, 2, 4, 4)
+    before = coarse.clone()
+    render(coarse, lambda p: torch.zeros(1, 2, p.shape[1]), 1, 64)
+    assert torch.equal(coarse, before)
+
+
+def test_half_precision_is_kept() -> None:
+    rendered = render(
+        torch.randn(1, 2, 4, 4).bfloat16(), lambda p: torch.zeros(1, 2, p.shape[1]), 2, 9
+    )
+    assert rendered.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        (dict(steps=-1, num_points=3), "steps must be an integer >= 0, got -1"),
+        (dict(steps=1, num_points=0), r"num_points \(N\) must be an integer >= 1, got 0"),
+        (
+            dict(steps=1, num_points=3, scale_factor=1),
+            "scale_factor must be an integer >= 2, got 1",
+        ),
+        (dict(steps=1.0, num_points=3), "steps must be an integer"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings_, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        render(torch.zeros(1, 2, 4, 4), lambda p: p, **settings_)
+
+
+def test_rendering_can_be_exported() -> None:
+    """The dense reference is made of exportable operations: no loop depends on the data."""
+
+    class Renderer(torch.nn.Module):
+        def forward(self, coarse: Tensor) -> Tensor:
+            return render(coarse, lambda points: points.transpose(1, 2) * 3, 2, 20)
+
+    coarse = torch.randn(1, 2, 6, 5)
+    exported = torch.export.export(Renderer(), (coarse,)).module()
+    torch.testing.assert_close(exported(coarse), Renderer()(coarse))
+
+
+def test_the_margin_decides_which_pixels_are_predicted() -> None:
+    """Logits (4, 2, 2) and (9, 8, 0): the logit margins say the second, the probabilities too."""
+    coarse = torch.tensor([[6.0, 9.0], [4.0, 8.0], [4.0, -9.0]])[None, :, None, :]
+    step = next(
+        subdivide(coarse, lambda p: torch.zeros(1, 3, p.shape[1]), 1, 2, margin=logit_margin)
+    )
+    assert (step.points[..., 0] > 0.5).all()

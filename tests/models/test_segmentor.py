@@ -1,0 +1,160 @@
+"""The whole segmentor: prediction in every mode, padding, flips, test-time augmentation."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from mmseg_pointrend.models.segmentor import restore
+from tests.models.builders import model_config
+
+BINARY = dict(num_classes=2, out_channels=1)
+
+
+def build(test_cfg: dict | None = None, **head: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    config = model_config(**head)
+    config.test_cfg = ConfigDict(test_cfg or dict(mode="whole"))
+    model = MODELS.build(config)
+    for parameter in model.decode_head.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
+
+
+def sample(**meta: object) -> SegDataSample:
+    return SegDataSample(metainfo=meta)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 96), (33, 47), (130, 67)], ids=str)
+@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+def test_predictions_have_the_original_size(size, head) -> None:
+    model = build(**head)
+    images = torch.randn(2, 3, *size)
+    meta = dict(img_shape=size, ori_shape=(77, 51))
+    results = model(images, [sample(**meta), sample(**meta)], mode="predict")
+    for result in results:
+        assert result.pred_sem_seg.data.shape == (1, 77, 51)
+        assert result.pred_sem_seg.data.dtype == torch.int64
+        assert result.seg_logits.data.shape == (model.out_channels, 77, 51)
+
+
+@torch.no_grad()
+def test_tensor_mode_renders() -> None:
+    model = build()
+    images = torch.randn(1, 3, 64, 96)
+    assert model(images).shape == (1, 4, 64, 96)
+    predicted = model(images, mode="predict")[0]
+    torch.testing.assert_close(predicted.seg_logits.data, model(images)[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+def test_slide_inference_averages_the_windows(head) -> None:
+    model = build(dict(mode="slide", crop_size=(64, 64), stride=(40, 40)), **head)
+    images = torch.randn(2, 3, 70, 101)
+    meta = dict(img_shape=(70, 101), ori_shape=(70, 101))
+    results = model(images, [sample(**meta), sample(**meta)], mode="predict")
+    total, count = torch.zeros(2, model.out_channels, 70, 101), torch.zeros(1, 1, 70, 101)
+    for top in (0, 6):
+        for left in (0, 37):
+            window = (..., slice(top, top + 64), slice(left, left + 64))
+            total[window] += model(images[window])
+            count[window] += 1
+    got = torch.stack([result.seg_logits.data for result in results])
+    torch.testing.assert_close(got, total / count, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_slide_over_an_image_smaller_than_the_window() -> None:
+    model = build(dict(mode="slide", crop_size=(128, 128), stride=(64, 64)))
+    result = model(torch.randn(1, 3, 50, 70), [sample(img_shape=(50, 70), ori_shape=(50, 70))],
+                   mode="predict")[0]  # fmt: skip
+    assert result.pred_sem_seg.data.shape == (1, 50, 70)
+
+
+@torch.no_grad()
+def test_binary_keeps_logits_for_augmentation() -> None:
+    """mmsegmentation's TTA applies the sigmoid itself; it must happen once."""
+    model = build(**BINARY)
+    images = torch.randn(1, 3, 64, 64)
+    meta = dict(img_shape=(64, 64), ori_shape=(64, 64), img_path="a.png")
+    augmented = MODELS.build(dict(type="SegTTAModel", module=model))
+    views = [images, images.flip(3)]
+    probability = torch.stack(
+        [model(view, mode="predict")[0].seg_logits.data.sigmoid() for view in views]
+    )
+    probability[1] = probability[1].flip(2)
+    model.decode_head.threshold = probability.mean(0).median().item()
+    merged = augmented.test_step(
+        dict(
+            inputs=[[(view.flip(1) * 60 + 127)[0]] for view in views],  # back to raw BGR
+            data_samples=[
+                [sample(**meta, flip=flip, flip_direction="horizontal")] for flip in (False, True)
+            ],
+        )
+    )[0]
+    expected = probability.mean(0) > model.decode_head.threshold
+    assert 0 < expected.sum() < expected.numel()
+    # The preprocessor's rounding moves a few probabilities across the threshold.
+    assert (merged.pred_sem_seg.data.bool() != expected).float().mean() < 0.01
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+def test_mmsegmentations_encoder_decoder_can_use_the_head(head) -> None:
+    ours = build(**head)
+    config = model_config(**head)
+    config.type = "EncoderDecoder"
+    theirs = MODELS.build(config).eval()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(1, 3, 64, 96)
+    meta = dict(img_shape=(64, 96), ori_shape=(80, 99))
+    predictions = [
+        model(images, [sample(**meta)], mode="predict")[0].pred_sem_seg.data
+        for model in (ours, theirs)
+    ]
+    assert torch.equal(predictions[0], predictions[1].long())
+
+
+def test_training_step_through_the_preprocessor_with_padding() -> None:
+    model = build().train()
+    samples = []
+    for height, width in ((50, 64), (64, 40)):
+        item = SegDataSample(gt_sem_seg=PixelData(data=torch.randint(0, 4, (1, height, width))))
+        item.set_metainfo(dict(img_shape=(height, width)))
+        samples.append(item)
+    batch = model.data_preprocessor(
+        dict(
+            inputs=[
+                torch.randint(0, 256, (3, *item.img_shape), dtype=torch.uint8) for item in samples
+            ],
+            data_samples=samples,
+        ),
+        training=True,
+    )
+    losses = model(**batch, mode="loss")
+    assert set(losses) == {
+        "decode.coarse.loss_ce", "decode.coarse.acc_seg", "decode.point.loss_ce",
+        "decode.point.acc",
+    }  # fmt: skip
+    loss, _ = model.parse_losses(losses)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_restore_undoes_padding_flip_and_resize_in_that_order() -> None:
+    original = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 2, 6, 9))).float()
+    padded = torch.nn.functional.pad(original.flip(3), (0, 7, 0, 2))
+    meta = dict(
+        img_padding_size=(0, 7, 0, 2), flip=True, flip_direction="horizontal", ori_shape=(6, 9)
+    )
+    assert torch.equal(restore(padded, meta), original)
+    assert restore(padded, dict(meta, ori_shape=(12, 18))).shape == (1, 2, 12, 18)
+    vertical = dict(flip=True, flip_direction="vertical")
+    assert torch.equal(restore(original, vertical), original.flip(2))
+    with pytest.raises(ValueError, match="flip_direction must be .*, got 'diagonal'"):
+        restore(original, dict(flip=True, flip_direction="diagonal"))

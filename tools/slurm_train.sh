@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Train under Slurm: [GPUS=4] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS may be set in the environment.
+set -euo pipefail
+
+if (($# < 3)); then
+  echo "usage: $0 PARTITION JOB_NAME CONFIG [options of tools/train.py]" >&2
+  exit 2
+fi
+gpus=${GPUS:-4}
+per_node=${GPUS_PER_NODE:-$((gpus < 4 ? gpus : 4))}
+
+# shellcheck disable=SC2086  # SRUN_ARGS is a list of options
+exec srun --partition="$1" --job-name="$2" \
+  --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
+  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+  "${PYTHON:-python}" -u "$(dirname "$0")/train.py" "$3" --launcher slurm "${@:4}"

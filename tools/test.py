@@ -1,0 +1,42 @@
+"""Test a checkpoint: python tools/test.py configs/pointrend/<config>.py CHECKPOINT."""
+
+import argparse
+
+from mmseg_pointrend.apis.console import add_runner_options, command_line_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Test (and evaluate) a segmentor.")
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--out", metavar="DIR", help="write the predicted label maps there (PNG)")
+    parser.add_argument("--show-dir", metavar="DIR", help="write painted images there")
+    parser.add_argument(
+        "--tta", action="store_true", help="test-time augmentation: several scales, and flipped"
+    )
+    add_runner_options(parser)
+    return parser.parse_args()
+
+
+@command_line_tool
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    from mmseg_pointrend.apis.testing import test
+
+    test(
+        args.config,
+        args.checkpoint,
+        work_dir=args.work_dir,
+        out=args.out,
+        show_dir=args.show_dir,
+        tta=args.tta,
+        options=args.cfg_options,
+        launcher=args.launcher,
+        local_rank=args.local_rank,
+    )
+
+
+if __name__ == "__main__":
+    main()
