@@ -30,7 +30,6 @@ model = dict(
         dropout_ratio=0,
         num_classes=19,
         norm_cfg=dict(type="BN"),
-        loss_decode=dict(type="CrossEntropyLoss"),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode="whole"),

@@ -14,10 +14,8 @@ model = dict(
             channels=128,
             dropout_ratio=0,
             norm_cfg=dict(type="SyncBN", requires_grad=True),
-            loss_decode=dict(type="CrossEntropyLoss"),
         ),
         point_head=dict(in_channels=[256], in_index=[0], channels=256, num_fcs=3),
-        loss_point=dict(type="CrossEntropyLoss"),
         # N in training: the points of the stride-16 map of a 512x1024 crop (sec. 5).
         training_points=dict(num_points=2048, oversample_ratio=3, importance_sample_ratio=0.75),
         # From stride 4 to the input; N: the points of the stride-16 map of a 1024x2048 image.
