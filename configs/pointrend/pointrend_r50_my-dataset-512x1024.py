@@ -1,4 +1,4 @@
-# Your own data: copy this file and change the names. docs/custom_dataset.md explains it line by line.
+# Your own data: copy this file, change the names; docs/custom_dataset.md explains every line.
 _base_ = "./pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
 
 classes = ("background", "crack")

@@ -14,6 +14,9 @@ from mmseg_pointrend.core import trimap
 
 #: Half width of the band in which scenes are compared, pixels.
 BAND = 2
+#: Panels side by side, and the width of one, inches.
+COLUMNS = 3
+PANEL_WIDTH = 4.2
 
 
 @torch.no_grad()
@@ -97,23 +100,28 @@ def _draw(trace: dict, palette: list, picture: Path) -> None:
     ]
     for number, points in enumerate(trace["points"], 1):
         panels.append((f"step {number}: {len(points)} points", trace["image"], points.numpy()))
-    top, left, height, width = _zoom_window(trace["truth"])
-    shape = trace["truth"].shape
+    shape, window = trace["truth"].shape, _zoom_window(trace["truth"])
+    top, left, height, width = window
 
-    figure = Figure(figsize=(3.6 * len(panels), 3.6 * 2 * shape[0] / shape[1] + 0.5), dpi=110)
-    axes = figure.subplots(2, len(panels), squeeze=False)
-    for column, (title, image, points) in enumerate(panels):
-        for row, axis in enumerate(axes[:, column]):
+    # Whole pictures above, the window enlarged below, in the same order.
+    rows = -(-len(panels) // COLUMNS)
+    panel_height = PANEL_WIDTH * shape[0] / shape[1] + 0.3
+    figure = Figure(figsize=(PANEL_WIDTH * COLUMNS, panel_height * 2 * rows), dpi=110)
+    axes = figure.subplots(2 * rows, COLUMNS, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for number, (title, image, points) in enumerate(panels):
+        row, column = divmod(number, COLUMNS)
+        for enlarged, axis in enumerate((axes[row, column], axes[rows + row, column])):
             axis.imshow(image, extent=(0, shape[1], shape[0], 0), interpolation="nearest")
             if points is not None:
-                axis.scatter(*points.T, s=0.6 if row == 0 else 5, c="#ff2fd0", linewidths=0)
-            axis.set_xticks([])
-            axis.set_yticks([])
-        axes[0, column].set(title=title, xlim=(0, shape[1]), ylim=(shape[0], 0))
-        axes[1, column].set(xlim=(left, left + width), ylim=(top + height, top))
-        axes[0, column].add_patch(
-            Rectangle((left, top), width, height, fill=False, color="white", linewidth=1.2)
-        )
-    figure.tight_layout(pad=0.6)
+                axis.scatter(*points.T, s=6 if enlarged else 0.8, c="#ff2fd0", linewidths=0)
+            if enlarged:
+                axis.set(xlim=(left, left + width), ylim=(top + height, top))
+            else:
+                axis.set(xlim=(0, shape[1]), ylim=(shape[0], 0))
+                axis.add_patch(Rectangle((left, top), width, height, fill=False, color="white"))
+            axis.set_title(title + (", enlarged" if enlarged else ""), fontsize=10)
+    figure.tight_layout(pad=0.4)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
+from rich.progress import track
 
 from mmseg_pointrend.datasets.scenes import check_scene_options, draw_scene
 
@@ -120,14 +120,11 @@ def _draw_missing(
     seed: int,
 ) -> None:
     """Draw and write the scenes that are missing, and show how far it has come."""
-    progress = ProgressBar(len(missing))
-    for split, index, picture_file, labels_file in missing:
+    for split, index, picture_file, labels_file in track(missing, "     drawing"):
         picture, labels = draw_scene(np.random.default_rng([seed, split, index]), size, difficulty)
         for file, pixels in ((labels_file, labels), (picture_file, picture[..., ::-1])):
             file.parent.mkdir(parents=True, exist_ok=True)
             _write(file, cv2.imencode(".png", pixels)[1].tobytes())
-        progress.update()
-    progress.file.write("\n")
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -9,8 +9,8 @@ from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
 from mmseg.registry import HOOKS
+from rich.progress import track
 
 
 @HOOKS.register_module()
@@ -67,17 +67,13 @@ class LabelCheckHook(Hook):
                 loader, dataset.get_data_info(index), num_classes, dataset.ignore_index
             )
 
-        bar = ProgressBar(len(indices)) if rank == 0 and len(indices) else None
         found = None
         with ThreadPoolExecutor(self.num_threads) as pool:
-            for found in pool.map(fault, indices):
-                if bar is not None:
-                    bar.update()
+            faults = pool.map(fault, indices)
+            for found in track(faults, "Checking labels", len(indices), disable=rank > 0):
                 if found is not None:
                     pool.shutdown(cancel_futures=True)
                     break
-        if bar is not None:
-            print()
         for message in all_gather_object(found):
             if message is not None:
                 raise ValueError(message)

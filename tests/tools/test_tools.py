@@ -122,7 +122,7 @@ def test_two_processes(tmp_path: Path) -> None:
 
 
 def test_spawned_data_loader_workers(tmp_path: Path) -> None:
-    """Where processes are spawned (macOS, Windows), a worker must import mmseg without mmcv._ext."""
+    """Where processes are spawned (macOS, Windows), workers too must import mmseg on mmcv-lite."""
     data = write_cityscapes(tmp_path / "data")
     options = [*small_options(data), "env_cfg.mp_cfg.mp_start_method=spawn"]
     tool("train.py", ROOT / CITYSCAPES, "--work-dir", tmp_path / "work", *options, cwd=tmp_path)

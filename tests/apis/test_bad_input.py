@@ -1,0 +1,130 @@
+"""Mistakes of the user end a tool with one line that names them, and with nothing harmed."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_pointrend.apis.console import command_line_tool
+from tests.tools.folders import small_options, write_cityscapes
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "configs/pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return write_cityscapes(tmp_path_factory.mktemp("cityscapes"))
+
+
+def fail(monkeypatch, capfd, name: str, *arguments: object) -> str:
+    """Run a tool in this process; return its one line of error."""
+    path = ROOT / "tools" / name
+    monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(path), run_name="__main__")
+    assert stopped.value.code == 2
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("model.decode_head.coarse_head.num_classes=7", "coarse_head.num_classes=7 contradicts"),
+        ("model.decode_head.point_head.in_index=[9]", "point_head.in_index=[9] is out of range"),
+        ("model.decode_head.training_points.num_points=0", "num_points (N) must be an integer"),
+        ("model.decode_head.training_points.oversample_ratio=0.5", "oversample_ratio (k) must be"),
+        (
+            "model.decode_head.training_points.importance_sample_ratio=2",
+            "importance_sample_ratio (beta) must lie in [0, 1], got 2",
+        ),
+        ("model.decode_head.subdivision.num_points=0", "num_points (N) must be an integer >= 1"),
+        ("model.decode_head.num_classes=5", "num_classes=5, but CityscapesDataset has 19 classes"),
+        ("model.decode_head.coarse_head.type=NoSuchHead", "NoSuchHead is not in the"),
+        ("model.decode_head.colour=red", "unexpected keyword argument 'colour'"),
+        ("load_from=nowhere.pth", "checkpoint nowhere.pth does not exist"),
+        ("train_dataloader.dataset.data_root=nowhere", "nowhere/leftImg8bit/train"),
+    ],
+)
+def test_settings(data, tmp_path, monkeypatch, capfd, option: str, message: str) -> None:
+    line = fail(
+        monkeypatch, capfd, "train.py", CONFIG, "--work-dir", tmp_path,
+        *small_options(data, 1), option,
+    )  # fmt: skip
+    assert message in line
+
+
+def test_missing_files(tmp_path, monkeypatch, capfd) -> None:
+    assert "config nowhere.py does not exist" in fail(monkeypatch, capfd, "train.py", "nowhere.py")
+    assert "config nowhere.py does not exist" in fail(
+        monkeypatch, capfd, "test.py", "nowhere.py", "x.pth"
+    )
+    assert "checkpoint nowhere.pth does not exist" in fail(
+        monkeypatch, capfd, "test.py", CONFIG, "nowhere.pth"
+    )
+    assert "checkpoint nowhere.pth does not exist" in fail(
+        monkeypatch, capfd, "train.py", CONFIG, "--resume", "nowhere.pth"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_data_folder(tmp_path, monkeypatch, capfd) -> None:
+    for folder in ("leftImg8bit", "gtFine"):
+        (tmp_path / folder / "train").mkdir(parents=True)
+    line = fail(monkeypatch, capfd, "train.py", CONFIG, *small_options(tmp_path))
+    assert "train_dataloader.dataset: no images found" in line
+    assert str(tmp_path) in line and "_leftImg8bit.png" in line
+
+
+def test_a_label_outside_the_classes(tmp_path, monkeypatch, capfd) -> None:
+    write_cityscapes(tmp_path / "data")
+    path = next((tmp_path / "data/gtFine/train").rglob("*_000001_*"))
+    labels = np.array(Image.open(path))
+    labels[0, 0] = 34
+    Image.fromarray(labels).save(path)
+    line = fail(
+        monkeypatch, capfd, "train.py", CONFIG, "--work-dir", tmp_path / "work",
+        *small_options(tmp_path / "data", 1),
+    )  # fmt: skip
+    assert f"label map {path} holds the label(s) 34" in line
+
+
+def test_amp_without_a_gpu(data, monkeypatch, capfd) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    line = fail(monkeypatch, capfd, "train.py", CONFIG, "--amp", *small_options(data))
+    assert "amp needs a GPU" in line
+
+
+def test_a_damaged_checkpoint(data, tmp_path, monkeypatch, capfd) -> None:
+    path = tmp_path / "broken.pth"
+    path.write_bytes(b"PK\x03\x04 and then nothing")
+    line = fail(monkeypatch, capfd, "test.py", CONFIG, path, *small_options(data))
+    assert str(path) in line and "not a complete checkpoint" in line
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    @command_line_tool
+    def tool() -> None:
+        np.zeros(3).reshape(2, 2)
+
+    with pytest.raises(ValueError, match="cannot reshape"):
+        tool()
+
+
+def test_a_traceback_can_be_asked_for(monkeypatch) -> None:
+    from mmseg_pointrend.apis.configs import load_config
+
+    @command_line_tool
+    def tool() -> None:
+        load_config("nowhere.py")
+
+    with pytest.raises(SystemExit):
+        tool()
+    monkeypatch.setenv("POINTREND_TRACEBACK", "1")
+    with pytest.raises(FileNotFoundError):
+        tool()

@@ -1,0 +1,64 @@
+"""The demonstration from end to end, as a process, with too few iterations to learn anything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmseg_pointrend.apis.demo import format_table
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path) -> None:
+    command = [
+        sys.executable, ROOT / "tools/demo.py", "--iterations", "2", "--num-train", "4",
+        "--num-val", "3", "--seeds", "3",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "work_dirs/demo/report.json").read_text())
+    assert report["seed"] == 3 and report["iterations"] == 2
+    assert set(report["results"]) == {"baseline", "coarse", "pointrend"}
+    for values in report["results"].values():
+        assert set(values) == {"mIoU", "mIoU@2px", "mIoU@4px", "mIoU@8px"}
+        assert all(0 <= value <= 100 for value in values.values())
+    assert report["results"]["coarse"] != report["results"]["pointrend"]
+    assert report["seconds"]["total"] > 0
+    assert "PointRend, rendered" in done.stdout
+    picture = np.array(Image.open(tmp_path / "work_dirs/demo/comparison.png").convert("RGB"))
+    assert picture.shape[0] > 300 and picture.shape[1] > 800
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+
+
+@pytest.mark.slow
+def test_a_failing_training_names_its_log(tmp_path: Path) -> None:
+    command = [
+        sys.executable, ROOT / "tools/demo.py", "--iterations", "2", "--num-train", "1",
+        "--num-val", "1", "--work-dir", "w",
+    ]  # fmt: skip
+    (tmp_path / "w/baseline").mkdir(parents=True)
+    os.mkdir(tmp_path / "w/baseline/output.log")  # where the log should be written
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "baseline failed; see w/baseline/output.log" in done.stderr
+
+
+def test_the_table_gives_mean_and_deviation() -> None:
+    reports = [
+        dict(
+            results={
+                row: dict.fromkeys(("mIoU", "mIoU@2px", "mIoU@4px", "mIoU@8px"), value)
+                for row in ("baseline", "coarse", "pointrend")
+            }
+        )
+        for value in (50.0, 52.0)
+    ]
+    assert "51.00 ± 1.41" in format_table(reports)
+    assert "±" not in format_table(reports[:1])

@@ -1,0 +1,96 @@
+"""Labels outside the classes are found before training, by file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from mmseg_pointrend.engine import LabelCheckHook
+from mmseg_pointrend.engine.label_check_hook import unwrap
+from tests.tools.folders import write_ade20k, write_cityscapes
+
+PIPELINE = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
+
+
+def cityscapes(root: Path):
+    init_default_scope("mmseg")
+    prefix = dict(img_path="leftImg8bit/train", seg_map_path="gtFine/train")
+    return DATASETS.build(
+        dict(
+            type="CityscapesDataset", data_root=str(root), data_prefix=prefix, pipeline=PIPELINE
+        )
+    )  # fmt: skip
+
+
+def label_file(root: Path, index: int = 2) -> Path:
+    return root / f"gtFine/train/aachen/aachen_{index:06d}_000019_gtFine_labelTrainIds.png"
+
+
+def test_good_labels_pass(tmp_path: Path) -> None:
+    LabelCheckHook().check(cityscapes(write_cityscapes(tmp_path)), 19)
+
+
+def test_a_wrong_label_is_named_with_its_file(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path)
+    labels = np.array(Image.open(label_file(tmp_path)))
+    labels[3, 4], labels[5, 6] = 33, 19
+    Image.fromarray(labels).save(label_file(tmp_path))
+    with pytest.raises(ValueError, match=r"aachen_000002.*label\(s\) 19, 33; .* \[0, 18\] or be"):
+        LabelCheckHook().check(cityscapes(tmp_path), 19)
+
+
+def test_reduce_zero_label_counts(tmp_path: Path) -> None:
+    """ADE20K's 150 becomes 149; read without reduce_zero_label it is no class."""
+    init_default_scope("mmseg")
+    write_ade20k(tmp_path)
+    for path in (tmp_path / "annotations").rglob("*.png"):
+        labels = np.array(Image.open(path))
+        labels[-1, -1] = 150
+        Image.fromarray(labels).save(path)
+    config = dict(
+        type="ADE20KDataset",
+        data_root=str(tmp_path),
+        data_prefix=dict(img_path="images/training", seg_map_path="annotations/training"),
+        pipeline=PIPELINE,
+    )
+    LabelCheckHook().check(DATASETS.build(config), 150)
+    with pytest.raises(ValueError, match=r"label\(s\) 150; .*reduce_zero_label"):
+        LabelCheckHook().check(DATASETS.build(dict(config, reduce_zero_label=False)), 150)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(b"not a picture"), "cannot read label map .*aachen_000002"),
+        (lambda path: path.unlink(), "cannot read label map .*aachen_000002"),
+        (
+            lambda path: Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(path),
+            r"aachen_000002.*has shape \(9, 9, 3\); it must be one channel",
+        ),
+    ],
+    ids=["garbage", "missing", "colours"],
+)
+def test_unusable_files_are_named(tmp_path: Path, damage, message: str) -> None:
+    write_cityscapes(tmp_path)
+    damage(label_file(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        LabelCheckHook().check(cityscapes(tmp_path), 19)
+
+
+def test_a_number_of_classes_that_differs_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_classes=5, but CityscapesDataset has 19 classes"):
+        LabelCheckHook().check(cityscapes(write_cityscapes(tmp_path)), 5)
+
+
+def test_wrapped_data_sets_are_opened(tmp_path: Path) -> None:
+    inner = cityscapes(write_cityscapes(tmp_path))
+
+    class Wrapper:
+        def __init__(self, **inside: object) -> None:
+            self.__dict__.update(inside)
+
+    wrapped = Wrapper(datasets=[Wrapper(dataset=inner), inner])
+    assert list(unwrap(wrapped)) == [inner, inner]
