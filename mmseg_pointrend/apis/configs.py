@@ -91,8 +91,8 @@ def prepare_config(
 def fit_to_machine(config: Config) -> None:
     """Make a config for several GPUs run where there is none.
 
-    Without CUDA, SyncBN becomes BN (torch has SyncBN for GPUs only; with one process the two are
-    the same) and distributed processes talk through gloo instead of NCCL.
+    Without CUDA, SyncBN becomes BN (several CPU processes cannot have SyncBN; in a single process
+    the two are the same) and distributed processes talk through gloo instead of NCCL.
     """
     if torch.cuda.is_available():
         return

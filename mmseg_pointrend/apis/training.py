@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
@@ -42,13 +42,7 @@ def train(
         ValueError: for settings or labels out of range, or no images.
     """
     config = prepare_config(config_path, work_dir, options, launcher, local_rank)
-    if resume is not None:
-        config.resume = True
-        if resume != "auto":
-            check_checkpoint(resume)
-            config.load_from = resume
-    elif config.get("load_from"):
-        check_checkpoint(config.load_from)
+    _choose_start(config, resume)
     if amp:
         _enable_amp(config)
     for split in ("train", "val"):
@@ -56,6 +50,24 @@ def train(
     runner = Runner.from_cfg(config)
     runner.train()
     return runner
+
+
+def _choose_start(config: Config, resume: str | None) -> None:
+    """Decide which checkpoint to go on from (weights, optimizer, iteration) or to start from."""
+    if resume == "auto":
+        resume = find_latest_checkpoint(config.work_dir) if _has_latest(config.work_dir) else None
+    config.resume = resume is not None
+    if resume is not None:
+        config.load_from = resume
+    if config.get("load_from"):
+        check_checkpoint(config.load_from)
+        # The checkpoint replaces the weights that would otherwise be downloaded first.
+        config.model.pretrained = None
+
+
+def _has_latest(work_dir: str) -> bool:
+    """Tell whether a run in this folder has saved a checkpoint (mmengine's own record of it)."""
+    return (Path(work_dir) / "last_checkpoint").is_file()
 
 
 def _enable_amp(config: Config) -> None:

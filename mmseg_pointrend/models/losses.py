@@ -47,7 +47,7 @@ def masked_losses(
 ) -> dict[str, Tensor]:
     """Apply pixel losses to the points whose label is known.
 
-    The known points are laid out as an image one pixel wide, which every pixel loss takes; a mean
+    The known points are laid out as an image one pixel wide, as losses on images take it; a mean
     is then a mean over known points, not diluted by the ignored ones. Without known points each
     loss is zero, with a gradient graph, so that distributed training finds every parameter used.
 

@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_pointrend.engine import LabelCheckHook
-from mmseg_pointrend.engine.label_check_hook import unwrap
+from mmseg_pointrend.engine.label_check_hook import describe_absent, unwrap
 from tests.tools.folders import write_ade20k, write_cityscapes
 
 PIPELINE = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
@@ -83,6 +83,31 @@ def test_unusable_files_are_named(tmp_path: Path, damage, message: str) -> None:
 def test_a_number_of_classes_that_differs_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="num_classes=5, but CityscapesDataset has 19 classes"):
         LabelCheckHook().check(cityscapes(write_cityscapes(tmp_path)), 5)
+
+
+def test_masks_of_0_and_255_are_explained(tmp_path: Path) -> None:
+    """255 is ignored, so the foreground of such masks would never be seen."""
+    write_cityscapes(tmp_path)
+    for path in (tmp_path / "gtFine").rglob("*.png"):
+        labels = np.array(Image.open(path))
+        Image.fromarray(np.where(labels > 5, 255, 0).astype(np.uint8)).save(path)
+    init_default_scope("mmseg")
+    config = dict(
+        type="BaseSegDataset",
+        data_root=str(tmp_path),
+        img_suffix="_leftImg8bit.png",
+        seg_map_suffix="_gtFine_labelTrainIds.png",
+        data_prefix=dict(img_path="leftImg8bit/train", seg_map_path="gtFine/train"),
+        metainfo=dict(classes=("background", "crack"), palette=[(0, 0, 0), (9, 9, 9)]),
+        pipeline=PIPELINE,
+    )
+    dataset = DATASETS.build(config)
+    seen = LabelCheckHook().check(dataset, 2)
+    assert seen == {0, 255}
+    message = describe_absent(seen, dataset, 2)
+    assert "No training label holds crack" in message and "write the second class as 1" in message
+    assert describe_absent({0, 1}, dataset, 2) is None
+    assert "never sees" in describe_absent({1}, dataset, 2)
 
 
 def test_wrapped_data_sets_are_opened(tmp_path: Path) -> None:
