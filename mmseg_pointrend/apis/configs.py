@@ -1,6 +1,7 @@
 """Loading a config, fitting it to the machine, and finding its mistakes before work starts."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmseg_pointrend import compat
+from mmseg_pointrend.compat.distributed import prepare_cpu_processes
 
 compat.setup()
 
@@ -97,9 +99,8 @@ def fit_to_machine(config: Config) -> None:
     if torch.cuda.is_available():
         return
     _replace_sync_bn(config.model)
-    dist_config = config.get("env_cfg", {}).get("dist_cfg")
-    if dist_config and dist_config.get("backend") == "nccl":
-        dist_config.backend = "gloo"
+    if config.get("launcher", "none") != "none":
+        prepare_cpu_processes(config)
 
 
 def _replace_sync_bn(node: object) -> None:
@@ -134,21 +135,30 @@ def check_data(config: Config, split: str) -> None:
     if not loader:
         return
     name = f"{split}_dataloader.dataset"
-    try:
-        dataset = DATASETS.build(loader.dataset)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{name}: {error.filename or error} does not exist; set data_root ({_describe(loader)})"
-        ) from error
-    if len(dataset) == 0:
-        raise ValueError(f"{name}: no images found ({_describe(loader)})")
+    for leaf in _innermost(loader.dataset):
+        where = ", ".join(
+            f"{key}={leaf[key]!r}"
+            for key in ("data_root", "data_prefix", "ann_file", "img_suffix")
+            if leaf.get(key)
+        )
+        dataset = DATASETS.build(dict(leaf, lazy_init=True))
+        try:
+            records = dataset.load_data_list()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{name}: {error.filename or error} does not exist; set data_root ({where})"
+            ) from error
+        if not records:
+            suffix = getattr(dataset, "img_suffix", "")
+            raise ValueError(f"{name}: no images *{suffix} found ({where})")
 
 
-def _describe(loader: ConfigDict) -> str:
-    dataset = loader.dataset
-    while "dataset" in dataset:
-        dataset = dataset.dataset
-    parts = {
-        key: dataset.get(key) for key in ("data_root", "data_prefix", "ann_file", "img_suffix")
-    }
-    return ", ".join(f"{key}={value!r}" for key, value in parts.items() if value)
+def _innermost(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """Yield the data sets inside mmengine's wrappers (concatenated, repeated, balanced)."""
+    if "datasets" in dataset:
+        for inner in dataset.datasets:
+            yield from _innermost(inner)
+    elif "dataset" in dataset:
+        yield from _innermost(dataset.dataset)
+    else:
+        yield dataset

@@ -65,8 +65,10 @@ def demo(
 
     Raises:
         RuntimeError: if a training or test fails; the message names the log.
-        ValueError: if `data_root` holds something else.
+        ValueError: if `data_root` holds something else, or for fewer than 2 iterations.
     """
+    if iterations < 2:
+        raise ValueError(f"iterations must be at least 2, got {iterations}")
     work_dir, start = Path(work_dir), time.perf_counter()
     work_dir.mkdir(parents=True, exist_ok=True)
     print(f"1/3  scenes: {num_train} for training, {num_val} for validation, in {data_root}")
@@ -175,11 +177,14 @@ def _run_one(
     config = shipped_config(CONFIGS[name])
     data = _data_options(data_root)
     start = time.perf_counter()
+    warm_up = min(50, iterations // 2)
     schedule = {
         "randomness.seed": seed,
         "train_cfg.max_iters": iterations,
         "train_cfg.val_interval": iterations + 1,
         "default_hooks.checkpoint.interval": iterations,
+        "param_scheduler.0.end": warm_up,
+        "param_scheduler.1.begin": warm_up,
         "param_scheduler.1.end": iterations,
     }
     train(config, work_dir=work_dir, options=data | schedule)
