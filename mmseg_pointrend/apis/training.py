@@ -55,7 +55,7 @@ def train(
 def _choose_start(config: Config, resume: str | None) -> None:
     """Decide which checkpoint to go on from (weights, optimizer, iteration) or to start from."""
     if resume == "auto":
-        resume = find_latest_checkpoint(config.work_dir) if _has_latest(config.work_dir) else None
+        resume = find_latest_checkpoint(config.work_dir)  # None if there is none
     config.resume = resume is not None
     if resume is not None:
         config.load_from = resume
@@ -63,11 +63,6 @@ def _choose_start(config: Config, resume: str | None) -> None:
         check_checkpoint(config.load_from)
         # The checkpoint replaces the weights that would otherwise be downloaded first.
         config.model.pretrained = None
-
-
-def _has_latest(work_dir: str) -> bool:
-    """Tell whether a run in this folder has saved a checkpoint (mmengine's own record of it)."""
-    return (Path(work_dir) / "last_checkpoint").is_file()
 
 
 def _enable_amp(config: Config) -> None:
