@@ -26,8 +26,8 @@ EXPECTED = {
     for backbone in ("r50", "r101")
     for rest in ("4xb2-80k_cityscapes-512x1024", "4xb4-160k_ade20k-512x512")
 } | {
-    "pointrend/pointrend_r18-small_1xb4-1200_demo-scenes-128x256.py",
-    "sem_fpn/fpn_r18-small_1xb4-1200_demo-scenes-128x256.py",
+    "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
+    "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "pointrend/pointrend_r50_my-dataset-512x1024.py",
 }
 

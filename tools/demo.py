@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
         default=[0],
         help="seeds of the training; several give means and standard deviations (default: 0)",
     )
-    parser.add_argument("--iterations", type=int, default=1200, help="default: %(default)s")
+    parser.add_argument("--iterations", type=int, default=1000, help="default: %(default)s")
     parser.add_argument("--num-train", type=int, default=240, help="default: %(default)s scenes")
     parser.add_argument("--num-val", type=int, default=60, help="default: %(default)s scenes")
     return parser.parse_args()

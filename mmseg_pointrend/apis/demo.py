@@ -20,8 +20,8 @@ from mmseg_pointrend.apis.training import train
 from mmseg_pointrend.datasets import write_scenes
 
 CONFIGS = {
-    "baseline": "sem_fpn/fpn_r18-small_1xb4-1200_demo-scenes-128x256.py",
-    "pointrend": "pointrend/pointrend_r18-small_1xb4-1200_demo-scenes-128x256.py",
+    "baseline": "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
+    "pointrend": "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
 }
 #: Metric in the report -> metric of the test run.
 METRICS = {
@@ -44,7 +44,7 @@ def demo(
     work_dir: str | Path = "work_dirs/demo",
     data_root: str | Path = "data/demo_scenes",
     seed: int = 0,
-    iterations: int = 1200,
+    iterations: int = 1000,
     num_train: int = 240,
     num_val: int = 60,
 ) -> dict:
@@ -195,7 +195,9 @@ def _run_one(
             found = test(
                 config, work_dir / f"iter_{iterations}.pth", work_dir / row, options=data | options
             )
-            results[row] = {ours: float(found[theirs]) for ours, theirs in METRICS.items()}
+            results[row] = {
+                ours: round(float(found[theirs]), 2) for ours, theirs in METRICS.items()
+            }
     outcome = dict(
         results=results,
         training=round(trained - start, 1),
