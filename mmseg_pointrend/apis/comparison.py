@@ -7,7 +7,6 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
-from torch import Tensor
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.core import trimap
@@ -15,8 +14,8 @@ from mmseg_pointrend.core import trimap
 #: Half width of the band in which scenes are compared, pixels.
 BAND = 2
 #: Panels side by side, and the width of one, inches.
-COLUMNS = 3
-PANEL_WIDTH = 4.2
+COLUMNS = 4
+PANEL_WIDTH = 3.3
 
 
 @torch.no_grad()
@@ -29,8 +28,8 @@ def draw_comparison(
     """Draw how a model renders one scene of its test data.
 
     The scene is the one whose gain (rendered over coarse, in correct pixels near boundaries) is the
-    median of all scenes, so it is neither the best nor the worst; the zoom is the window with the
-    most boundary in it.
+    median of all scenes, so it is neither the best nor the worst; enlarged is the window
+    that gains most, to show what the gain consists of.
 
     Args:
         config_path: config of a PointRend model.
@@ -70,18 +69,22 @@ def _trace(model: torch.nn.Module, item: dict) -> dict:
     return trace
 
 
-def _gain(trace: dict) -> float:
+def _accuracy(trace: dict, name: str) -> float:
+    """Share of the pixels near boundaries that a prediction has right, percent."""
     band = trimap(trace["truth"][None], BAND)[0]
-    hits = [(trace[name] == trace["truth"])[band].float().mean() for name in ("coarse", "rendered")]
-    return float(hits[1] - hits[0])
+    return 100 * float((trace[name] == trace["truth"])[band].float().mean())
 
 
-def _zoom_window(truth: Tensor) -> tuple[int, int, int, int]:
-    """Find the window, a quarter of the image wide and high, with the most boundary pixels."""
-    height, width = (max(1, side // 4) for side in truth.shape)
-    density = torch.nn.functional.avg_pool2d(
-        trimap(truth[None], 1)[None].float(), (height, width), stride=1
-    )[0, 0]
+def _gain(trace: dict) -> float:
+    return _accuracy(trace, "rendered") - _accuracy(trace, "coarse")
+
+
+def _zoom_window(trace: dict) -> tuple[int, int, int, int]:
+    """Find the window, a quarter of the image wide and high, that gains most correct pixels."""
+    coarse, rendered = ((trace[name] == trace["truth"]) for name in ("coarse", "rendered"))
+    height, width = (max(1, side // 4) for side in coarse.shape)
+    gain = (rendered.float() - coarse.float())[None]
+    density = torch.nn.functional.avg_pool2d(gain, (height, width), stride=1)[0]
     top, left = divmod(int(density.argmax()), density.shape[1])
     return top, left, height, width
 
@@ -92,16 +95,25 @@ def _draw(trace: dict, palette: list, picture: Path) -> None:
 
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(palette)] = palette
+    right = {name: round(_accuracy(trace, name), 1) for name in ("coarse", "rendered")}
     panels = [
         ("image", trace["image"], None),
         ("truth", colours[trace["truth"].numpy()], None),
-        ("coarse prediction", colours[trace["coarse"].numpy()], None),
-        ("rendered", colours[trace["rendered"].numpy()], None),
+        (
+            f"coarse: {right['coarse']} % right near boundaries",
+            colours[trace["coarse"].numpy()],
+            None,
+        ),
+        (
+            f"rendered: {right['rendered']} % right near boundaries",
+            colours[trace["rendered"].numpy()],
+            None,
+        ),
     ]
     for number, points in enumerate(trace["points"], 1):
         panels.append((f"step {number}: {len(points)} points", trace["image"], points.numpy()))
-    shape, window = trace["truth"].shape, _zoom_window(trace["truth"])
-    top, left, height, width = window
+    shape = trace["truth"].shape
+    top, left, height, width = _zoom_window(trace)
 
     # Whole pictures above, the window enlarged below, in the same order.
     rows = -(-len(panels) // COLUMNS)
@@ -121,7 +133,9 @@ def _draw(trace: dict, palette: list, picture: Path) -> None:
             else:
                 axis.set(xlim=(0, shape[1]), ylim=(shape[0], 0))
                 axis.add_patch(Rectangle((left, top), width, height, fill=False, color="white"))
-            axis.set_title(title + (", enlarged" if enlarged else ""), fontsize=10)
+            axis.set_title(
+                title.partition(":")[0] + ", enlarged" if enlarged else title, fontsize=10
+            )
     figure.tight_layout(pad=0.4)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)

@@ -227,8 +227,8 @@ def _iteration(work_dir: Path) -> int:
     """Read how far a training is from the scalars that mmengine writes as it goes."""
     logs = sorted(work_dir.glob("*/vis_data/scalars.json"), key=os.path.getmtime)
     lines = logs[-1].read_text().splitlines() if logs else []
-    steps = [json.loads(line).get("iter", 0) for line in lines[-1:]]
-    return steps[0] if steps else 0
+    # Lines about validation have no iteration.
+    return max((json.loads(line).get("iter", 0) for line in lines), default=0)
 
 
 def _log_file(work_dir: Path) -> Path:

@@ -260,7 +260,7 @@ def test_deleted_files_are_written_again_and_only_those(folder, tmp_path):
     root = tmp_path / "holes"
     write_scenes(root, **SMALL)
     stamps = {path: path.stat().st_mtime_ns for path in root.rglob("*.*")}
-    gone = [next(root.rglob("*_leftImg8bit.png")), next((root / "gtFine/val").rglob("*.png"))]
+    gone = [next((root / name).rglob("*.png")) for name in ("leftImg8bit/train", "gtFine/val")]
     for path in gone:
         path.unlink()
     write_scenes(root, **SMALL)
