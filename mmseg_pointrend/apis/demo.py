@@ -97,7 +97,7 @@ def demo(
             training_and_testing=round(models_done - scenes_done, 1),
             total=round(time.perf_counter() - start, 1),
         ),
-        machine=f"{platform.machine()}, {os.cpu_count()} cores",
+        machine=f"{platform.machine()}, {_usable_cores()} cores",
     )
     (work_dir / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
@@ -136,7 +136,7 @@ def _data_options(data_root: str | Path) -> dict:
 def _run_both(work_dir: Path, data_root: Path, seed: int, iterations: int) -> dict[str, dict]:
     """Train and test both models in two processes, each with half of the cores."""
     context = multiprocessing.get_context("spawn")
-    threads = max(1, len(os.sched_getaffinity(0)) // len(CONFIGS))
+    threads = max(1, _usable_cores() // len(CONFIGS))
     processes = {
         name: context.Process(
             target=_run_one, args=(name, work_dir / name, data_root, seed, iterations, threads)
@@ -162,6 +162,13 @@ def _run_both(work_dir: Path, data_root: Path, seed: int, iterations: int) -> di
         for process in processes.values():
             process.kill()
     return {name: json.loads(_outcome_file(work_dir / name).read_text()) for name in CONFIGS}
+
+
+def _usable_cores() -> int:
+    """Count the cores this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _run_one(
