@@ -60,6 +60,20 @@ def write_ade20k(root: Path, train: int = 4, val: int = 2) -> Path:
     return root
 
 
+def write_two_classes(root: Path, train: int = 4, val: int = 2) -> Path:
+    """Write images/*.jpg and labels/*.png with 0, 1 and 255, as docs/custom_dataset.md says."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for index in range(count):
+            image, labels = _scene(rng, 2)
+            labels[:4] = 255
+            for folder, name, pixels in (("images", "jpg", image), ("labels", "png", labels)):
+                path = root / folder / split / f"{index}.{name}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    return root
+
+
 def small_options(data_root: Path, iterations: int = 2) -> list[str]:
     """--cfg-options that make a config for 512 x 1024 crops run on pictures this small."""
     return [

@@ -12,7 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.tools.folders import small_options, write_ade20k, write_cityscapes
+from tests.tools.folders import (
+    small_options,
+    write_ade20k,
+    write_cityscapes,
+    write_two_classes,
+)
 
 ROOT = Path(__file__).parents[2]
 CITYSCAPES = "configs/pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
@@ -89,6 +94,25 @@ def test_ade20k_train_and_test(tmp_path: Path) -> None:
     for path in (tmp_path / "out").iterdir():
         labels = np.array(Image.open(path))
         assert labels.shape == (67, 131) and 1 <= labels.min() and labels.max() <= 150
+
+
+def test_two_classes_of_ones_own(tmp_path: Path) -> None:
+    """The template config, one logit for two classes: train, test, test with augmentation."""
+    data, work = write_two_classes(tmp_path / "data"), tmp_path / "work"
+    config = ROOT / "configs/pointrend/pointrend_r50_my-dataset-512x1024.py"
+    tool("train.py", config, "--work-dir", work, *small_options(data), cwd=tmp_path)
+    for number, extra in enumerate(((), ("--tta",))):
+        out = tmp_path / f"out{number}"
+        tested = tool(
+            "test.py", config, work / "iter_2.pth", "--work-dir", work, "--out", out, *extra,
+            *small_options(data), "model.decode_head.threshold=0.4", cwd=tmp_path,
+        )  # fmt: skip
+        assert re.search(r"Iter\(test\).*mIoU: \d", tested.stdout + tested.stderr)
+        assert "crack" in tested.stdout + tested.stderr
+        for path in out.iterdir():
+            labels = np.array(Image.open(path))
+            assert labels.shape == (67, 131) and set(np.unique(labels)) <= {0, 1}
+        assert len(list(out.iterdir())) == 2
 
 
 def test_two_processes(tmp_path: Path) -> None:
