@@ -30,20 +30,22 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the demonstration."""
     args = parse_args()
-    from mmseg_pointrend.apis.demo import demo, demo_over_seeds, format_table
+    from mmseg_pointrend.apis.demo import demo, format_table
 
-    settings = dict(
-        data_root=args.data_root,
-        iterations=args.iterations,
-        num_train=args.num_train,
-        num_val=args.num_val,
-    )
-    if len(args.seeds) == 1:
-        reports = [demo(args.work_dir, seed=args.seeds[0], **settings)]
-        print(f"\nWritten: {Path(args.work_dir) / 'report.json'} and comparison.png beside it\n")
-    else:
-        reports = demo_over_seeds(args.seeds, args.work_dir, **settings)
-        print(f"\n{len(reports)} seeds, mean ± standard deviation\n")
+    work_dir, several = Path(args.work_dir), len(args.seeds) > 1
+    reports = [
+        demo(
+            work_dir / f"seed-{seed}" if several else work_dir,
+            data_root=args.data_root,
+            seed=seed,
+            iterations=args.iterations,
+            num_train=args.num_train,
+            num_val=args.num_val,
+        )
+        for seed in args.seeds
+    ]
+    print(f"\nWritten: report.json and comparison.png in {work_dir}{'/seed-*' if several else ''}")
+    print("\nPercent, mean ± standard deviation\n" if several else "\nPercent\n")
     print(format_table(reports))
 
 

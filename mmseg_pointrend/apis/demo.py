@@ -103,11 +103,6 @@ def demo(
     return report
 
 
-def demo_over_seeds(seeds: Sequence[int], work_dir: str | Path, **settings: object) -> list[dict]:
-    """Run the demonstration for several seeds, each below `work_dir`; returns the reports."""
-    return [demo(Path(work_dir) / f"seed-{seed}", seed=seed, **settings) for seed in seeds]
-
-
 def format_table(reports: Sequence[dict]) -> str:
     """Lay the results out as a table: percent; of several seeds mean ± standard deviation."""
     lines = ["".join(["".ljust(24), *(name.rjust(14) for name in METRICS)])]

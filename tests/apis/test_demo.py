@@ -15,13 +15,18 @@ from mmseg_pointrend.apis.demo import format_table
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
-def test_demo(tmp_path: Path) -> None:
+def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    """Run the tool with as little work as it takes."""
     command = [
         sys.executable, ROOT / "tools/demo.py", "--iterations", "2", "--num-train", "4",
-        "--num-val", "3", "--seeds", "3",
+        "--num-val", "3", *options,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_demo(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, "--seeds", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "work_dirs/demo/report.json").read_text())
     assert report["seed"] == 3 and report["iterations"] == 2
@@ -39,13 +44,9 @@ def test_demo(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failing_training_names_its_log(tmp_path: Path) -> None:
-    command = [
-        sys.executable, ROOT / "tools/demo.py", "--iterations", "2", "--num-train", "1",
-        "--num-val", "1", "--work-dir", "w",
-    ]  # fmt: skip
     (tmp_path / "w/baseline").mkdir(parents=True)
     os.mkdir(tmp_path / "w/baseline/output.log")  # where the log should be written
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_demo(tmp_path, "--work-dir", "w")
     assert done.returncode != 0
     assert "baseline failed; see w/baseline/output.log" in done.stderr
 

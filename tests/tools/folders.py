@@ -23,6 +23,11 @@ def _scene(rng: np.random.Generator, classes: int) -> tuple[np.ndarray, np.ndarr
     return np.clip(colours[labels] + noise, 0, 255).astype(np.uint8), labels
 
 
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
 def write_cityscapes(root: Path, train: int = 4, val: int = 2) -> Path:
     """Write leftImg8bit/ and gtFine/ with trainIds and 255, as cityscapesscripts makes them."""
     rng = np.random.default_rng(0)
@@ -36,8 +41,7 @@ def write_cityscapes(root: Path, train: int = 4, val: int = 2) -> Path:
                 ("gtFine", f"{stem}_gtFine_labelTrainIds.png", labels),
             ):
                 path = root / folder / split / city / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
+                _save(path, pixels)
     return root
 
 
@@ -55,8 +59,7 @@ def write_ade20k(root: Path, train: int = 4, val: int = 2) -> Path:
                 ("annotations", f"{stem}.png", labels),
             ):
                 path = root / folder / split / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
+                _save(path, pixels)
     return root
 
 
@@ -69,8 +72,7 @@ def write_two_classes(root: Path, train: int = 4, val: int = 2) -> Path:
             labels[:4] = 255
             for folder, name, pixels in (("images", "jpg", image), ("labels", "png", labels)):
                 path = root / folder / split / f"{index}.{name}"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
+                _save(path, pixels)
     return root
 
 
