@@ -14,7 +14,10 @@ A margin is (N, ...) >= 0 and small where a prediction is uncertain: selection t
 """
 
 from mmseg_pointrend.core.boundary import boundary_pixels, trimap
+from mmseg_pointrend.core.budget import resolve_num_points
 from mmseg_pointrend.core.confusion import confusion_matrix, iou_per_class
+from mmseg_pointrend.core.geometry import Crop, Flip, Resize, Warp, warp_map
+from mmseg_pointrend.core.label_rendering import render_labels
 from mmseg_pointrend.core.points import label_sample, pixel_centers, point_sample
 from mmseg_pointrend.core.selection import (
     check_training_selection,
@@ -31,7 +34,11 @@ from mmseg_pointrend.core.uncertainty import MARGINS, logit_margin, probability_
 
 __all__ = [
     "MARGINS",
+    "Crop",
+    "Flip",
+    "Resize",
     "SubdivisionStep",
+    "Warp",
     "boundary_pixels",
     "check_subdivision",
     "check_training_selection",
@@ -44,7 +51,10 @@ __all__ = [
     "point_sample",
     "probability_margin",
     "render",
+    "render_labels",
+    "resolve_num_points",
     "select_training_points",
     "subdivide",
     "trimap",
+    "warp_map",
 ]

@@ -1,5 +1,7 @@
 """Which points to predict: at random but biased in training, the most uncertain in inference."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -73,6 +75,28 @@ def most_uncertain_pixels(margins: Tensor, num_points: int) -> Tensor:
     _check_num_points(num_points)
     flat = margins.flatten(1)
     return flat.topk(min(num_points, flat.shape[1]), dim=1, largest=False).indices
+
+
+def uncertain_pixels(
+    margins: Tensor, num_points: int, max_margin: float = math.inf
+) -> tuple[Tensor, Tensor]:
+    """Choose the pixels of smallest margin among those with a margin below `max_margin`.
+
+    Args:
+        margins: (N, H, W).
+        num_points: how many in each region at most.
+        max_margin: pixels with this margin or a larger one count as certain.
+
+    Returns:
+        (N, P) flat indices, the most uncertain first, P being the largest number in any region,
+        and (N, P) bool: which of them are below `max_margin`.
+    """
+    indices = most_uncertain_pixels(margins, num_points)
+    if max_margin == math.inf:
+        return indices, torch.ones_like(indices, dtype=torch.bool)
+    below = margins.flatten(1).gather(1, indices) < max_margin
+    count = int(below.sum(1).max()) if below.numel() else 0
+    return indices[:, :count], below[:, :count]
 
 
 def check_training_selection(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 class PointMLP(BaseModule):
     """Multi-layer perceptron shared by all points (paper, sec. 3.2, "Point head").
 
-    Layers are convolutions of kernel 1 over the points; names and shapes of the parameters are
-    those of mmsegmentation's `PointHead`, so its checkpoints fit.
+    The parameters are those of convolutions of kernel 1 over the points, with the names and shapes
+    of mmsegmentation's `PointHead`, so its checkpoints fit. They are applied as matrices to rows of
+    points, which is the same and faster.
 
     Args:
         in_channels: channels of the fine-grained feature map, or of each of several.
@@ -88,9 +89,26 @@ class PointMLP(BaseModule):
         Returns:
             (N, K, P), logits.
         """
-        x = torch.cat([fine, coarse], dim=1)
-        for fc in self.fcs:
-            x = fc(x)
-            if self.coarse_pred_each_layer:
-                x = torch.cat([x, coarse.to(x.dtype)], dim=1)
-        return self.fc_seg(self.dropout(x))
+        shape = (len(fine), fine.shape[2], -1)
+        x, coarse = (values.transpose(1, 2).flatten(0, 1) for values in (fine, coarse))
+        for number, fc in enumerate(self.fcs):
+            fed = coarse if number == 0 or self.coarse_pred_each_layer else None
+            x = _affine(fc.conv, x, fed)
+            if fc.with_norm:
+                x = fc.norm(x.view(shape).transpose(1, 2)).transpose(1, 2).flatten(0, 1)
+            if fc.with_activation:
+                x = fc.activate(x)
+        fed = coarse if not self.fcs or self.coarse_pred_each_layer else None
+        x = _affine(self.fc_seg, self.dropout(x), None if fed is None else self.dropout(fed))
+        return x.view(shape).transpose(1, 2)
+
+
+def _affine(layer: nn.Conv1d, x: Tensor, coarse: Tensor | None) -> Tensor:
+    """Apply a layer to the rows of `x` and `coarse` side by side, without putting them so."""
+    weight = layer.weight.squeeze(2)
+    if coarse is None:
+        return F.linear(x, weight, layer.bias)
+    width = x.shape[1]
+    y = F.linear(coarse, weight[:, width:], layer.bias)
+    # In place, and therefore not cast by autocast.
+    return y.addmm_(x.to(y.dtype), weight[:, :width].t().to(y.dtype))

@@ -12,11 +12,13 @@ from torch import Tensor
 from mmseg_pointrend.core import (
     MARGINS,
     SubdivisionStep,
+    Warp,
     check_subdivision,
     check_training_selection,
     label_sample,
     point_sample,
     render,
+    render_labels,
     select_training_points,
     subdivide,
 )
@@ -54,8 +56,9 @@ class PointRendHead(BaseModule):
         ignore_index: label of pixels that count in no loss.
         training_points: arguments of `core.select_training_points`: `num_points`,
             `oversample_ratio`, `importance_sample_ratio`.
-        subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`. 0 steps give
-            the coarse prediction.
+        subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`,
+            `max_margin`. 0 steps give the coarse prediction. `num_points` (N) is a number of
+            points, "stride-16" or a fraction of the pixels, see `core.resolve_num_points`.
         uncertainty: "logit" (as detectron2, mmsegmentation and the published weights) or
             "probability" (as the paper's text).
         loss_point: config of the loss on the points, or of several; cross entropy by default.
@@ -152,6 +155,20 @@ class PointRendHead(BaseModule):
             number of steps.
         """
         return render(**self._rendering(inputs))
+
+    def predict_labels(self, inputs: Sequence[Tensor], warps: Sequence[Warp]) -> list[Tensor]:
+        """Render labels, without rendering the logits of every pixel.
+
+        Args:
+            inputs: feature maps, each (N, C_i, h_i, w_i).
+            warps: for each of the N images, what follows between the rendered grid and the picture.
+
+        Returns:
+            For each image (H, W), in the smallest integer type that holds K labels: what the logits
+            of `forward`, warped, would decide.
+        """
+        threshold = 0.5 if self.threshold is None else self.threshold
+        return render_labels(**self._rendering(inputs), warps=warps, threshold=threshold)
 
     def render_steps(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[SubdivisionStep]]:
         """Render, and show every step: the coarse logits and a record of each subdivision step."""

@@ -3,11 +3,12 @@
 import torch
 from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
+
+from mmseg_pointrend.core import Crop, Flip, Resize, warp_map
 
 
 @MODELS.register_module()
@@ -18,7 +19,42 @@ class PointRend(EncoderDecoder):
     included, in whole and slide inference alike; maps that have the right size already are not
     resized; and with one output channel `seg_logits` holds logits, where mmsegmentation leaves
     probabilities, to which its test-time augmentation then applies the sigmoid a second time.
+
+    Args:
+        predict_logits: whether predictions have `seg_logits`, K values for each pixel of the
+            picture. Without them only labels are rendered, which is much faster and smaller.
     """
+
+    def __init__(self, *args: object, predict_logits: bool = False, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.predict_logits = predict_logits
+
+    def extract_feat(self, inputs: Tensor) -> list[Tensor]:
+        """Extract feature maps; for prediction on a CPU with channels last.
+
+        Convolutions are faster there that way, and all channels of a point lie side by side.
+        """
+        if not self.training and inputs.device.type == "cpu":
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return super().extract_feat(inputs)
+
+    def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
+        """Predict (N, 3, H, W) images.
+
+        Returns:
+            N samples with `pred_sem_seg` (1, H', W'), int64, at the size of the original picture
+            (without samples: of the input), and `seg_logits` (K, H', W') if `predict_logits`.
+        """
+        if self.predict_logits or self.test_cfg.mode != "whole":
+            return super().predict(inputs, data_samples)
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in inputs]
+        size = tuple(inputs.shape[2:])
+        warps = [[Resize(*size), *restoring_warp(s.metainfo, size)] for s in data_samples]
+        labels = self.decode_head.predict_labels(self.extract_feat(inputs), warps)
+        for sample, label in zip(data_samples, labels, strict=True):
+            sample.set_data(dict(pred_sem_seg=PixelData(data=label[None].long())))
+        return data_samples
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Predict (N, K, H, W) logits for (N, 3, H, W) images."""
@@ -50,28 +86,29 @@ class PointRend(EncoderDecoder):
 
 
 def restore(logits: Tensor, meta: dict) -> Tensor:
-    """Bring logits back to the original image: cut the padding off, flip back, resize.
+    """Bring logits (1, K, H, W) back to the original picture: (1, K, *ori_shape).
+
+    See `restoring_warp`.
+    """
+    return warp_map(logits, restoring_warp(meta, tuple(logits.shape[2:])))
+
+
+def restoring_warp(meta: dict, size: tuple[int, int]) -> list[Resize | Crop | Flip]:
+    """Say how the network's input becomes the original picture: cut padding off, flip, resize.
 
     Args:
-        logits: (1, K, H, W).
         meta: what the pipeline recorded: `img_padding_size` or `padding_size` (left, right, top,
             bottom), `flip`, `flip_direction`, `ori_shape`; each may be missing.
-
-    Returns:
-        (1, K, *ori_shape).
+        size: (H, W) of the network's input.
 
     Raises:
         ValueError: for a flip direction other than "horizontal" or "vertical".
     """
     left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0,) * 4))
-    height, width = logits.shape[2:]
-    logits = logits[:, :, top : height - bottom, left : width - right]
+    height, width = size[0] - top - bottom, size[1] - left - right
+    warp: list[Resize | Crop | Flip] = [Crop(top, left, height, width)]
     if meta.get("flip"):
-        direction = meta.get("flip_direction")
-        if direction not in ("horizontal", "vertical"):
-            raise ValueError(f"flip_direction must be horizontal or vertical, got {direction!r}")
-        logits = logits.flip(3 if direction == "horizontal" else 2)
-    size = torch.Size(meta.get("ori_shape", logits.shape[2:])[:2])
-    if logits.shape[2:] == size:
-        return logits
-    return resize(logits, size=size, mode="bilinear", align_corners=False)
+        warp.append(Flip(meta.get("flip_direction")))
+    if "ori_shape" in meta:
+        warp.append(Resize(*meta["ori_shape"][:2]))
+    return warp

@@ -161,7 +161,7 @@ def test_half_precision_is_kept() -> None:
     ("settings_", "message"),
     [
         (dict(steps=-1, num_points=3), "steps must be an integer >= 0, got -1"),
-        (dict(steps=1, num_points=0), r"num_points \(N\) must be an integer >= 1, got 0"),
+        (dict(steps=1, num_points=0), r"num_points \(N\) must be an integer >= 1, .*, got 0"),
         (
             dict(steps=1, num_points=3, scale_factor=1),
             "scale_factor must be an integer >= 2, got 1",

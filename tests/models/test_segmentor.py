@@ -8,15 +8,19 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from mmseg_pointrend.core import logit_margin
 from mmseg_pointrend.models.segmentor import restore
 from tests.models.builders import model_config
 
 BINARY = dict(num_classes=2, out_channels=1)
 
 
-def build(test_cfg: dict | None = None, **head: object) -> torch.nn.Module:
+def build(
+    test_cfg: dict | None = None, predict_logits: bool = False, **head: object
+) -> torch.nn.Module:
     torch.manual_seed(0)
     config = model_config(**head)
+    config.predict_logits = predict_logits
     config.test_cfg = ConfigDict(test_cfg or dict(mode="whole"))
     model = MODELS.build(config)
     for parameter in model.decode_head.parameters():
@@ -31,20 +35,35 @@ def sample(**meta: object) -> SegDataSample:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(64, 96), (33, 47), (130, 67)], ids=str)
 @pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
-def test_predictions_have_the_original_size(size, head) -> None:
+def test_labels_alone_equal_those_of_the_logits(size, head) -> None:
+    """With padding, a flip and a resize to the picture, which differ between the images."""
     model = build(**head)
     images = torch.randn(2, 3, *size)
-    meta = dict(img_shape=size, ori_shape=(77, 51))
-    results = model(images, [sample(**meta), sample(**meta)], mode="predict")
-    for result in results:
-        assert result.pred_sem_seg.data.shape == (1, 77, 51)
-        assert result.pred_sem_seg.data.dtype == torch.int64
-        assert result.seg_logits.data.shape == (model.out_channels, 77, 51)
+    metas = [
+        dict(img_shape=size, ori_shape=(77, 51)),
+        dict(
+            img_shape=size, img_padding_size=(0, 5, 0, 3), flip=True, flip_direction="vertical",
+            ori_shape=(size[0] - 3, size[1] - 5),
+        ),
+    ]  # fmt: skip
+    labels, logits = [], []
+    for model.predict_logits in (False, True):
+        for result in model(images, [sample(**meta) for meta in metas], mode="predict"):
+            labels.append(result.pred_sem_seg.data)
+            assert labels[-1].dtype == torch.int64
+            assert ("seg_logits" in result) == model.predict_logits
+            if model.predict_logits:
+                logits.append(result.seg_logits.data)
+    assert labels[0].shape == (1, 77, 51)
+    assert labels[1].shape == (1, size[0] - 3, size[1] - 5)
+    assert [len(values) for values in logits] == [model.out_channels] * 2
+    for lazy, dense, values in zip(labels[:2], labels[2:], logits, strict=True):
+        assert logit_margin(values[None])[lazy != dense].le(1e-4).all()
 
 
 @torch.no_grad()
 def test_tensor_mode_renders() -> None:
-    model = build()
+    model = build(predict_logits=True)
     images = torch.randn(1, 3, 64, 96)
     assert model(images).shape == (1, 4, 64, 96)
     predicted = model(images, mode="predict")[0]
@@ -79,7 +98,7 @@ def test_slide_over_an_image_smaller_than_the_window() -> None:
 @torch.no_grad()
 def test_binary_keeps_logits_for_augmentation() -> None:
     """mmsegmentation's TTA applies the sigmoid itself; it must happen once."""
-    model = build(**BINARY)
+    model = build(predict_logits=True, **BINARY)
     images = torch.randn(1, 3, 64, 64)
     meta = dict(img_shape=(64, 64), ori_shape=(64, 64), img_path="a.png")
     augmented = MODELS.build(dict(type="SegTTAModel", module=model))
@@ -109,6 +128,7 @@ def test_mmsegmentations_encoder_decoder_can_use_the_head(head) -> None:
     ours = build(**head)
     config = model_config(**head)
     config.type = "EncoderDecoder"
+    config.pop("predict_logits", None)
     theirs = MODELS.build(config).eval()
     theirs.load_state_dict(ours.state_dict())
     images = torch.randn(1, 3, 64, 96)

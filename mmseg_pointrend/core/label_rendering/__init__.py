@@ -1,0 +1,23 @@
+"""Rendering labels without rendering logits (paper, sec. 3.1, "Inference", made exact and sparse).
+
+`core.render` holds the logits of every pixel of every step. The labels, and which pixels are the
+most uncertain, follow from far less. Interpolated logits are convex combinations of the four
+corners of a cell of the grid before, class by class; therefore
+
+1. if the corners have the same best class, so has every pixel in the cell;
+2. the margin of such a pixel is at least the interpolation of the corners' margins (a minimum of
+   sums is at least the sum of the minima), and lower bounds of the margins may stand in for them.
+
+So a step keeps one label and one lower bound per pixel. Logits are computed in *mixed* cells, whose
+corners differ; the N-th smallest margin found there is a threshold, and only pixels of pure cells
+whose bound lies below it have to be computed besides. Of all pixels computed, the N most uncertain
+are the N most uncertain of the whole grid.
+
+The pixels of the original picture follow from the last grid in the same way: see warping.py. Where
+most cells are mixed, as in random logits, all logits are computed after all, one class at a time:
+see planes.py.
+"""
+
+from mmseg_pointrend.core.label_rendering.rendering import render_labels
+
+__all__ = ["render_labels"]
