@@ -70,7 +70,15 @@ def test_missing_files(tmp_path, monkeypatch, capfd) -> None:
     assert "checkpoint nowhere.pth does not exist" in fail(
         monkeypatch, capfd, "train.py", CONFIG, "--resume", "nowhere.pth"
     )
+    assert "config nowhere.py does not exist" in fail(
+        monkeypatch, capfd, "analysis_tools/get_flops.py", "nowhere.py"
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shape_to_count_for(monkeypatch, capfd) -> None:
+    line = fail(monkeypatch, capfd, "analysis_tools/get_flops.py", CONFIG, "--shape", 512, 0)
+    assert "shape must be one or two positive integers, height and width, got [512, 0]" in line
 
 
 def test_an_empty_data_folder(tmp_path, monkeypatch, capfd) -> None:

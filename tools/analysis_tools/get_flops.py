@@ -1,0 +1,47 @@
+"""Count a model's work: python tools/analysis_tools/get_flops.py configs/pointrend/<config>.py."""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Count parameters, multiply-adds and activations, stage by stage, of one image "
+        "in training and in rendering. Needs no weights, no data and no GPU."
+    )
+    parser.add_argument("config", help="config file")
+    parser.add_argument(
+        "--shape",
+        nargs="+",
+        type=int,
+        metavar="PIXELS",
+        help="height and width, or one number for a square, for training and rendering alike "
+        "(default: the training crop; a test image after the test pipeline's resizing)",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the exact counts there")
+    add_config_options(parser)
+    return parser.parse_args()
+
+
+@command_line_tool
+def main() -> None:
+    """Count and print."""
+    args = parse_args()
+    from mmseg_pointrend.apis.complexity import count_complexity
+    from mmseg_pointrend.apis.complexity_table import format_complexity
+
+    complexity = count_complexity(args.config, args.shape, args.cfg_options)
+    print(format_complexity(complexity))
+    if args.json:
+        path = Path(args.json)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(dataclasses.asdict(complexity), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
