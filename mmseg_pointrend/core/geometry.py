@@ -138,9 +138,7 @@ def _inside(taps: AxisTaps, size: int) -> AxisTaps:
     """Move windows that reach beyond the source (with weight 0 there) back inside."""
     length = min(taps.weights.shape[1], size)
     start = taps.start.clamp(max=size - length)
-    columns = (taps.start - start)[:, None] + torch.arange(taps.weights.shape[1])
-    weights = taps.weights.new_zeros(len(start), size + length)
-    # Only the columns below `length` can have weight.
-    weights = weights[:, : length + taps.weights.shape[1]]
-    weights = weights.scatter_add(1, columns, taps.weights)[:, :length]
-    return AxisTaps(start, weights)
+    shift = taps.start - start
+    columns = shift[:, None] + torch.arange(taps.weights.shape[1])
+    weights = taps.weights.new_zeros(len(start), int(columns.max()) + 1)
+    return AxisTaps(start, weights.scatter_(1, columns, taps.weights)[:, :length])

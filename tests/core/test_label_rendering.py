@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_pointrend.core import (
     MARGINS,
@@ -20,6 +21,7 @@ from mmseg_pointrend.core import (
     warp_map,
 )
 from mmseg_pointrend.core.label_rendering import rendering
+from mmseg_pointrend.datasets.scene_logits import scene_logits
 
 
 class PointHead:
@@ -141,3 +143,72 @@ def test_labels_equal_those_of_the_dense_rendering(way: str, data: st.DataObject
             best, gap = expected.argmax(1), logit_margin(expected)
         assert labels[n].shape == best.shape[1:]
         assert (gap[0][labels[n] != best[0]] <= 1e-9).all()
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the largest tensor that any operator made."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(value, Tensor):
+                self.numel = max(self.numel, value.numel())
+        return result
+
+
+@pytest.mark.parametrize("kind", ["scene", "random"])
+@pytest.mark.parametrize("after", [[], [Resize(300, 401)]], ids=["grid", "resized"])
+def test_no_tensor_holds_all_logits_of_the_output(kind: str, after: list) -> None:
+    generator = torch.Generator().manual_seed(0)
+    classes, height, width = 40, 32, 48
+    coarse = torch.randn(1, classes, height, width, generator=generator)
+    if kind == "scene":
+        coarse = torch.from_numpy(scene_logits(0, classes, (height, width)))[None]
+    head = PointHead(1, classes, generator)
+    with Largest() as largest:
+        labels = render_labels(coarse, head, 2, 300, warps=[after])[0]
+    # Where all is uncertain there are all logits of the grid before: a quarter of the last grid's.
+    assert largest.numel < classes * labels.numel() / 3
+
+
+def test_a_network_in_half_precision_is_rendered_in_single_precision() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.from_numpy(scene_logits(1, 7, (24, 32)))[None].bfloat16()
+    head = PointHead(1, 7, generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        labels = render_labels(coarse, head, 2, 100, warps=[[Resize(90, 131)]])[0]
+    logits = warp_map(render(coarse.float(), head, 2, 100), [Resize(90, 131)])
+    different = labels != logits.argmax(1)[0]
+    assert (logit_margin(logits)[0][different] <= 1e-4).all()
+
+
+def test_no_regions() -> None:
+    assert render_labels(torch.zeros(0, 3, 7, 7), PointHead, 5, 784) == []
+
+
+def test_a_certain_prediction_does_not_ask_the_point_head() -> None:
+    coarse = torch.zeros(1, 3, 4, 4)
+    coarse[:, 1] = 9
+
+    def fail(points: Tensor) -> Tensor:
+        raise AssertionError("asked")
+
+    labels = render_labels(coarse, fail, 3, 100, max_margin=1.0)[0]
+    assert labels.shape == (32, 32) and (labels == 1).all()
+    assert (render(coarse, fail, 3, 100, max_margin=1.0).argmax(1) == 1).all()
+
+
+@pytest.mark.parametrize("classes", [2, 254, 255, 300])
+def test_labels_fit_their_type(classes: int) -> None:
+    coarse = torch.zeros(1, classes, 3, 5)
+    coarse[:, -1, :, 3:] = 1
+    labels = render_labels(coarse, PointHead, 0, 1, warps=[[Resize(9, 20)]])[0]
+    assert labels.dtype == (torch.uint8 if classes < 255 else torch.int16)
+    assert set(labels.flatten().tolist()) == {0, classes - 1}
+
+
+def test_as_many_warps_as_regions() -> None:
+    with pytest.raises(ValueError, match="2 regions need as many warps, got 1"):
+        render_labels(torch.zeros(2, 3, 4, 4), PointHead, 1, 1, warps=[[]])
