@@ -16,7 +16,7 @@ from mmseg_pointrend.core.subdivision import PredictPoints, check_subdivision
 from mmseg_pointrend.core.uncertainty import Margin, logit_margin
 
 #: Share of mixed cells above which computing all logits is faster; see docs/benchmarks.md.
-MAX_MIXED_SHARE = 0.4
+MAX_MIXED_SHARE = 0.75
 
 
 @torch.no_grad()
