@@ -21,6 +21,7 @@ from mmseg_pointrend.core.selection import (
     most_uncertain_pixels,
     select_training_points,
 )
+from mmseg_pointrend.core.sliding import LogitBand, Window, list_windows, slide_labels
 from mmseg_pointrend.core.subdivision import (
     SubdivisionStep,
     check_subdivision,
@@ -31,13 +32,16 @@ from mmseg_pointrend.core.uncertainty import MARGINS, logit_margin, probability_
 
 __all__ = [
     "MARGINS",
+    "LogitBand",
     "SubdivisionStep",
+    "Window",
     "boundary_pixels",
     "check_subdivision",
     "check_training_selection",
     "confusion_matrix",
     "iou_per_class",
     "label_sample",
+    "list_windows",
     "logit_margin",
     "most_uncertain_pixels",
     "pixel_centers",
@@ -45,6 +49,7 @@ __all__ = [
     "probability_margin",
     "render",
     "select_training_points",
+    "slide_labels",
     "subdivide",
     "trimap",
 ]
