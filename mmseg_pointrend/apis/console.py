@@ -49,18 +49,10 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
 
 def add_runner_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share, named as in OpenMMLab's tools."""
-    from mmengine.config import DictAction
-
     parser.add_argument(
         "--work-dir", help="where logs and results go (default: work_dirs/<config's name>)"
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help="override settings of the config, e.g. model.decode_head.subdivision.steps=3",
-    )
+    add_config_options(parser)
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],
@@ -69,6 +61,19 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
     )
     # torchrun sets LOCAL_RANK; older launchers pass it as an argument.
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the option that overrides settings of a config, named as in OpenMMLab's tools."""
+    from mmengine.config import DictAction
+
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help="override settings of the config, e.g. model.decode_head.subdivision.steps=3",
+    )
 
 
 def _report(error: Exception) -> int:

@@ -46,7 +46,7 @@ def list_windows(
     Raises:
         ValueError: for sizes below 1, or a stride that leaves pixels between windows.
     """
-    for name, sides in (("size", size), ("window", window), ("stride", stride)):
+    for name, sides in (("window", window), ("stride", stride), ("size", size)):
         if len(sides) != 2 or min(sides) < 1:
             raise ValueError(f"{name} must be two integers >= 1, got {tuple(sides)}")
     if stride[0] > window[0] or stride[1] > window[1]:

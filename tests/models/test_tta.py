@@ -1,7 +1,6 @@
 """Test-time augmentation by running sums: the mean of all views, in the memory of one."""
 
 import gc
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,8 +9,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
+from tests.memory import peak_bytes
 from tests.models.builders import fpn_head, model_config
 
 BINARY = dict(num_classes=2, out_channels=1)
@@ -184,21 +183,6 @@ def test_when_a_view_starts_only_the_sum_is_held() -> None:
     )
     tta.test_step(batch_of(VIEWS))
     assert held == [0, *[1] * (len(VIEWS) - 1)]
-
-
-def peak_bytes(function: Callable[[], object]) -> int:
-    """Return the most memory that tensors allocated during a call held at any one time."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        result = function()
-    changes = [
-        event.nbytes()
-        for event in profiler.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    ]
-    del result
-    assert len(changes) > 100
-    held = torch.tensor(changes).cumsum(0)
-    return int(held.max())
 
 
 @HEADS
