@@ -169,7 +169,7 @@ def test_sliding_windows_can_be_augmented() -> None:
 def large_tensors(at_least: int) -> int:
     """Count the memory blocks of tensors that hold as many bytes or more."""
     gc.collect()
-    storages = [t.untyped_storage() for t in gc.get_objects() if isinstance(t, Tensor)]
+    storages = [t.untyped_storage() for t in gc.get_objects() if issubclass(type(t), Tensor)]
     return len({s.data_ptr() for s in storages if s.nbytes() >= at_least})
 
 
@@ -181,8 +181,8 @@ def test_when_a_view_starts_only_the_sum_is_held() -> None:
     model.data_preprocessor.register_forward_pre_hook(
         lambda *_: held.append(large_tensors(4 * 45 * 71 * 4) - before)
     )
-    tta.test_step(batch_of(VIEWS))
-    assert held == [0, *[1] * (len(VIEWS) - 1)]
+    tta.test_step(batch_of(VIEWS[::2]))
+    assert held == [0, *[1] * 8]
 
 
 @HEADS
