@@ -17,3 +17,6 @@ custom_hooks = [
     # Keeps checkpoints loadable with torch.load(weights_only=True).
     dict(type="PlainCheckpointHook"),
 ]
+
+# One view's logits at a time instead of those of all; for every EncoderDecoder.
+tta_model = dict(type="PointRendTTA")

@@ -2,6 +2,8 @@
 
 - `training`: train a config.
 - `testing`: test a config's checkpoint, also with test-time augmentation.
+- `prediction`: predict an image file of any size.
+- `images`: read image files, write label maps.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.
 - `demo`: generated scenes, a small PointRend and its baseline, and the comparison of the two.
 - `console`: what command-line tools share.

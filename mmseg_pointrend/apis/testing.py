@@ -4,7 +4,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmseg.models import EncoderDecoder
+from mmseg.registry import MODELS
 
+import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
@@ -85,4 +88,13 @@ def _augment(config: Config) -> None:
                 f"tta needs {key} in the config, as mmsegmentation's data sets have it"
             )
     config.test_dataloader.dataset.pipeline = config.tta_pipeline
-    config.model = dict(**config.tta_model, module=config.model)
+    tta_model = dict(config.tta_model)
+    if tta_model["type"] == "SegTTAModel" and _is_encoder_decoder(config.model):
+        tta_model["type"] = "PointRendTTA"
+    config.model = dict(**tta_model, module=config.model)
+
+
+def _is_encoder_decoder(model: dict) -> bool:
+    """Whether `PointRendTTA` can take a model; other segmentors keep mmsegmentation's."""
+    segmentor = MODELS.get(model["type"])
+    return isinstance(segmentor, type) and issubclass(segmentor, EncoderDecoder)

@@ -48,10 +48,11 @@ class Flip:
 Warp = Sequence[Resize | Crop | Flip]
 
 
-def warp_map(values: Tensor, warp: Warp) -> Tensor:
+def warp_map(values: Tensor, warp: Warp, align_corners: bool = False) -> Tensor:
     """Apply resizes, crops and flips one after the other to (N, C, H, W) maps.
 
-    A resize to the size that is there already is left out.
+    A resize to the size that is there already is left out. `align_corners` is for logits of models
+    that are built that way; nothing in this project is.
     """
     for step in warp:
         if isinstance(step, Crop):
@@ -62,7 +63,7 @@ def warp_map(values: Tensor, warp: Warp) -> Tensor:
             values = values.flip(3 if step.direction == "horizontal" else 2)
         elif values.shape[2:] != (step.height, step.width):
             values = F.interpolate(
-                values, size=(step.height, step.width), mode="bilinear", align_corners=False
+                values, size=(step.height, step.width), mode="bilinear", align_corners=align_corners
             )
     return values
 

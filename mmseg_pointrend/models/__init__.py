@@ -7,5 +7,6 @@ compat.setup()
 from mmseg_pointrend.models.point_head import PointMLP  # noqa: E402
 from mmseg_pointrend.models.pointrend_head import PointRendHead  # noqa: E402
 from mmseg_pointrend.models.segmentor import PointRend  # noqa: E402
+from mmseg_pointrend.models.tta import PointRendTTA  # noqa: E402
 
-__all__ = ["PointMLP", "PointRend", "PointRendHead"]
+__all__ = ["PointMLP", "PointRend", "PointRendHead", "PointRendTTA"]

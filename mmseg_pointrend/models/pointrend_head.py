@@ -12,7 +12,6 @@ from torch import Tensor
 from mmseg_pointrend.core import (
     MARGINS,
     SubdivisionStep,
-    Warp,
     check_subdivision,
     check_training_selection,
     label_sample,
@@ -29,6 +28,7 @@ from mmseg_pointrend.models.losses import (
     listed,
     masked_losses,
 )
+from mmseg_pointrend.models.restoring import restoring_warp
 
 #: Keys of mmsegmentation's two-element head list -> ours.
 UPSTREAM_PREFIXES = {"0.": "coarse_head.", "1.": "point_head."}
@@ -156,19 +156,26 @@ class PointRendHead(BaseModule):
         """
         return render(**self._rendering(inputs))
 
-    def predict_labels(self, inputs: Sequence[Tensor], warps: Sequence[Warp]) -> list[Tensor]:
-        """Render labels, without rendering the logits of every pixel.
+    def predict_labels(
+        self, inputs: Sequence[Tensor], batch_img_metas: list[dict], input_size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Render labels at the original pictures' pixels, but not the logits of every pixel.
 
         Args:
             inputs: feature maps, each (N, C_i, h_i, w_i).
-            warps: for each of the N images, what follows between the rendered grid and the picture.
+            batch_img_metas: for each of the N images what the pipeline did, see `restoring_warp`.
+            input_size: (H, W) of the network's input.
 
         Returns:
-            For each image (H, W), in the smallest integer type that holds K labels: what the logits
-            of `forward`, warped, would decide.
+            For each image (H', W'), in the smallest integer type that holds K labels: what the
+            logits of `forward`, brought back to the original picture, would decide.
         """
+        rendering = self._rendering(inputs)
+        finer = self.subdivision.get("scale_factor", 2) ** self.subdivision["steps"]
+        grid = tuple(side * finer for side in rendering["coarse_logits"].shape[2:])
+        warps = [restoring_warp(meta, input_size, grid) for meta in batch_img_metas]
         threshold = 0.5 if self.threshold is None else self.threshold
-        return render_labels(**self._rendering(inputs), warps=warps, threshold=threshold)
+        return render_labels(**rendering, warps=warps, threshold=threshold)
 
     def render_steps(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[SubdivisionStep]]:
         """Render, and show every step: the coarse logits and a record of each subdivision step."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mmseg_pointrend.apis.console import command_line_tool
@@ -113,6 +114,18 @@ def test_a_damaged_checkpoint(data, tmp_path, monkeypatch, capfd) -> None:
     path.write_bytes(b"PK\x03\x04 and then nothing")
     line = fail(monkeypatch, capfd, "test.py", CONFIG, path, *small_options(data))
     assert str(path) in line and "not a complete checkpoint" in line
+
+
+def test_predicting_what_is_no_image(tmp_path, monkeypatch, capfd) -> None:
+    checkpoint, image = tmp_path / "weights.pth", tmp_path / "image.png"
+    torch.save(dict(state_dict={}, meta={}), checkpoint)
+    image.write_bytes(b"no image")
+    arguments = (CONFIG, checkpoint, image, "--out", tmp_path / "out.png")
+    line = fail(monkeypatch, capfd, "predict.py", *arguments)
+    assert f"image {image} is damaged, or of a format that OpenCV does not read" in line
+    line = fail(monkeypatch, capfd, "predict.py", *arguments, "--window", 9, 0)
+    assert "window must be two integers >= 1, got (9, 0)" in line
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_bug_keeps_its_traceback() -> None:

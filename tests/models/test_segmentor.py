@@ -9,7 +9,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.core import logit_margin
-from mmseg_pointrend.models.segmentor import restore
+from mmseg_pointrend.models.restoring import restore
 from tests.models.builders import model_config
 
 BINARY = dict(num_classes=2, out_channels=1)
@@ -76,15 +76,52 @@ def test_slide_inference_averages_the_windows(head) -> None:
     model = build(dict(mode="slide", crop_size=(64, 64), stride=(40, 40)), **head)
     images = torch.randn(2, 3, 70, 101)
     meta = dict(img_shape=(70, 101), ori_shape=(70, 101))
-    results = model(images, [sample(**meta), sample(**meta)], mode="predict")
+    samples = [sample(**meta), sample(**meta)]
+    logits = torch.stack(list(model.logits_at_original(images, samples)))
     total, count = torch.zeros(2, model.out_channels, 70, 101), torch.zeros(1, 1, 70, 101)
     for top in (0, 6):
         for left in (0, 37):
             window = (..., slice(top, top + 64), slice(left, left + 64))
             total[window] += model(images[window])
             count[window] += 1
-    got = torch.stack([result.seg_logits.data for result in results])
-    torch.testing.assert_close(got, total / count, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits, total / count, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+@pytest.mark.parametrize("flip", [None, "horizontal", "vertical"])
+def test_slide_labels_are_those_of_mmsegmentations_averaged_logits(head, flip, monkeypatch) -> None:
+    """A band of rows gives the labels of the logits of the whole picture, padding and all."""
+    model = build(dict(mode="slide", crop_size=(64, 48), stride=(40, 31)), **head)
+    images = torch.randn(2, 3, 149, 101)
+    meta = dict(
+        img_shape=(149, 101), ori_shape=(140, 96), padding_size=(0, 5, 0, 9),
+        flip=flip is not None, flip_direction=flip,
+    )  # fmt: skip
+    samples = [sample(**meta), sample(**meta)]
+    logits = model.slide_inference(images, [dict(meta), dict(meta)])
+    if head:
+        model.decode_head.threshold = logits.sigmoid().median().item()
+    expected = model.postprocess_result(logits, [sample(**meta), sample(**meta)])
+    monkeypatch.setattr(model, "slide_inference", None)  # must not be called
+    results = model(images, samples, mode="predict")
+    for result, wanted in zip(results, expected, strict=True):
+        assert "seg_logits" not in result
+        assert len(wanted.pred_sem_seg.data.unique()) > 1
+        assert result.pred_sem_seg.data.shape == (1, 140, 96)
+        assert torch.equal(result.pred_sem_seg.data, wanted.pred_sem_seg.data)
+
+
+@torch.no_grad()
+def test_slide_inference_resizes_logits_where_it_must() -> None:
+    """To another size than the network's, logits are resized and not labels."""
+    model = build(dict(mode="slide", crop_size=(64, 64), stride=(40, 40)))
+    images = torch.randn(1, 3, 70, 101)
+    meta = dict(img_shape=(70, 101), ori_shape=(93, 130))
+    result = model(images, [sample(**meta)], mode="predict")[0]
+    logits = model.slide_inference(images, [dict(meta)])
+    logits = torch.nn.functional.interpolate(logits, size=(93, 130), mode="bilinear")
+    assert torch.equal(result.pred_sem_seg.data, logits.argmax(1))
 
 
 @torch.no_grad()
@@ -93,6 +130,8 @@ def test_slide_over_an_image_smaller_than_the_window() -> None:
     result = model(torch.randn(1, 3, 50, 70), [sample(img_shape=(50, 70), ori_shape=(50, 70))],
                    mode="predict")[0]  # fmt: skip
     assert result.pred_sem_seg.data.shape == (1, 50, 70)
+    without_samples = model(torch.randn(1, 3, 50, 70), mode="predict")[0]
+    assert without_samples.pred_sem_seg.data.shape == (1, 50, 70)
 
 
 @torch.no_grad()

@@ -115,6 +115,39 @@ def test_two_classes_of_ones_own(tmp_path: Path) -> None:
         assert len(list(out.iterdir())) == 2
 
 
+def test_predict_a_file(tmp_path: Path) -> None:
+    """At once and in windows larger than the image: the same labels, by the same weights."""
+    pixels = np.random.default_rng(0).integers(0, 256, (67, 131, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    script = """
+import sys, torch, mmseg_pointrend.models
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+init_default_scope("mmseg")
+torch.manual_seed(0)
+model = MODELS.build(Config.fromfile(sys.argv[1]).model)
+for parameter in model.decode_head.parameters():
+    torch.nn.init.normal_(parameter, std=0.3)
+torch.save(dict(state_dict=model.state_dict(), meta={}), "weights.pth")
+"""
+    config = ROOT / "configs/pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
+    run(sys.executable, "-c", script, config, cwd=tmp_path)
+    for name, window in (("whole", ()), ("window", (999, 999)), ("windows", (50, 60))):
+        tool(
+            "predict.py", config, "weights.pth", "image.png", "--out", f"{name}.png",
+            *(("--window", *window) if window else ()), cwd=tmp_path,
+        )  # fmt: skip
+    whole, window, windows = (
+        np.array(Image.open(tmp_path / f"{name}.png")) for name in ("whole", "window", "windows")
+    )
+    assert whole.shape == windows.shape == (67, 131) and whole.dtype == np.uint8
+    assert 1 < len(np.unique(whole)) and whole.max() < 9
+    assert np.array_equal(whole, window) and not np.array_equal(whole, windows)
+    assert 0.1 < (whole == windows).mean()
+
+
 def test_two_processes(tmp_path: Path) -> None:
     """dist_train.sh and dist_test.sh with two ranks: gloo, and no SyncBN, on a CPU."""
     data, work = write_cityscapes(tmp_path / "data"), tmp_path / "work"
@@ -204,6 +237,7 @@ def test_help_names_the_options() -> None:
     for name, options in (
         ("train.py", ["--work-dir", "--resume", "--amp", "--cfg-options", "--launcher"]),
         ("test.py", ["--work-dir", "--tta", "--out", "--show-dir", "--cfg-options", "--launcher"]),
+        ("predict.py", ["--out", "--window", "--stride", "--device", "--cfg-options"]),
         ("demo.py", ["--seeds", "--work-dir"]),
     ):
         text = tool(name, "--help", cwd=ROOT).stdout

@@ -1,0 +1,197 @@
+"""Predicting the label map of an image file, however large the image."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor, nn
+
+import mmseg_pointrend.models  # noqa: F401 - fills the registry
+from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
+from mmseg_pointrend.apis.images import check_labels_path, read_image, write_labels
+from mmseg_pointrend.core import Window, list_windows, slide_labels
+
+
+def predict(
+    config_path: str | Path,
+    checkpoint: str | Path,
+    image: str | Path,
+    out: str | Path,
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
+    device: str | None = None,
+    options: dict | None = None,
+) -> np.ndarray:
+    """Predict an image file, and write its label map as a PNG file.
+
+    The image is predicted at once, through the config's test pipeline, or in sliding windows: if
+    `window` is given or `test_cfg` has mode "slide". Sliding windows see the image at its native
+    size; the pipeline and its resizing are left out.
+
+    Args:
+        config_path: config file.
+        checkpoint: weights.
+        image: image file.
+        out: PNG file to write: the index of each pixel's class, from 0, in 8 bits (16 bits for
+            more than 256 classes).
+        window: (height, width) of a sliding window, pixels.
+        stride: (down, right), from one window to the next, pixels; two thirds of the window by
+            default.
+        device: where the model runs; by default a GPU if torch sees one.
+        options: dotted config keys and values that override the file.
+
+    Returns:
+        (H, W), what was written.
+
+    Raises:
+        FileNotFoundError: if the config, the checkpoint or the image does not exist.
+        ValueError: for a damaged image, or settings out of range.
+    """
+    check_labels_path(out)
+    config = prepare_config(config_path, options=options)
+    window, stride = _choose_windows(config, window, stride)
+    model = load_model(config, checkpoint, device)
+    pixels = read_image(image)
+    if window is None:
+        labels = predict_whole(model, config.test_dataloader.dataset.pipeline, pixels)
+    else:
+        labels = predict_sliding(model, pixels, window, stride)
+    write_labels(out, labels)
+    return labels
+
+
+def load_model(config: Config, checkpoint: str | Path, device: str | None = None) -> nn.Module:
+    """Build a config's model and load its weights, ready to predict.
+
+    Args:
+        config: as `prepare_config` gives it.
+        checkpoint: weights, opened with `weights_only=True`.
+        device: where to put it; by default a GPU if torch sees one.
+
+    Raises:
+        FileNotFoundError: if the checkpoint does not exist.
+        ValueError: for a device that is not there.
+    """
+    place = _choose_device(device)
+    check_checkpoint(checkpoint)
+    config.model.pretrained = None  # the checkpoint replaces these weights
+    model = MODELS.build(config.model)
+    load_checkpoint(model, str(checkpoint), map_location="cpu")
+    return model.to(place).eval()
+
+
+@torch.no_grad()
+def predict_whole(model: nn.Module, pipeline: list[dict], image: np.ndarray) -> np.ndarray:
+    """Predict an image at once.
+
+    Args:
+        model: any segmentor.
+        pipeline: configs of the test pipeline, from `LoadImageFromFile` on.
+        image: (H, W, 3), uint8, blue first.
+
+    Returns:
+        (H, W), uint8, or uint16 for more than 256 classes.
+
+    Raises:
+        ValueError: for a pipeline that begins with something else.
+    """
+    first, *others = pipeline
+    if first["type"] != "LoadImageFromFile":
+        raise ValueError(
+            f"the test pipeline must begin with LoadImageFromFile, got {first['type']}"
+        )
+    others = [step for step in others if step["type"] != "LoadAnnotations"]
+    item = Compose([dict(type="LoadImageFromNDArray"), *others])(dict(img=image))
+    (sample,) = model.test_step(pseudo_collate([item]))
+    return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
+
+
+@torch.no_grad()
+def predict_sliding(
+    model: nn.Module, image: np.ndarray, window: tuple[int, int], stride: tuple[int, int]
+) -> np.ndarray:
+    """Predict an image window by window, in memory that its number of classes does not multiply.
+
+    Besides image and labels, one byte a pixel and channel, only the logits of a band of rows are
+    held (`core.slide_labels`); a window is normalised when its turn comes.
+
+    Args:
+        model: any encoder-decoder.
+        image: (H, W, 3), uint8, blue first.
+        window: (height, width) of a window, pixels; cut to the image where larger.
+        stride: (down, right), from one window to the next, pixels.
+
+    Returns:
+        (H, W), uint8, or uint16 for more than 256 classes.
+
+    Raises:
+        ValueError: for sizes out of range.
+    """
+    size = image.shape[:2]
+    windows = list_windows(size, window, stride)
+    labels = np.empty(size, _label_dtype(model))
+    console = Console(stderr=True)
+    progress = track(windows, "Predicting", console=console, disable=not console.is_terminal)
+    for rows, found in slide_labels(
+        progress, size, partial(_window_logits, model, image), partial(_decide, model)
+    ):
+        labels[rows] = found[0].cpu().numpy()
+    return labels
+
+
+def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Tensor:
+    """Predict a window's (1, K, h, w) logits."""
+    pixels = torch.from_numpy(image[window.slices]).permute(2, 0, 1)
+    # The preprocessor records in the sample how it pads, to the right and below.
+    batch = dict(inputs=[pixels], data_samples=[SegDataSample()])
+    inputs = model.data_preprocessor(batch, training=False)["inputs"]
+    logits = model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:])])
+    return logits[..., : pixels.shape[1], : pixels.shape[2]]
+
+
+def _decide(model: nn.Module, logits: Tensor) -> Tensor:
+    """Turn (N, K, R, W) logits into (N, R, W) labels, for heads of any kind."""
+    if logits.shape[1] == 1:
+        return logits[:, 0].sigmoid() > model.decode_head.threshold
+    return logits.argmax(dim=1)
+
+
+def _label_dtype(model: nn.Module) -> type[np.integer]:
+    return np.uint8 if model.num_classes <= 256 else np.uint16
+
+
+def _choose_windows(
+    config: Config, window: tuple[int, int] | None, stride: tuple[int, int] | None
+) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Take window and stride from the arguments, or else from `test_cfg`; None: the whole image."""
+    test_cfg = config.model.test_cfg
+    if window is None and test_cfg.get("mode") == "slide":
+        window, stride = test_cfg.crop_size, stride or test_cfg.stride
+    if window is None:
+        if stride is not None:
+            raise ValueError("stride is that of sliding windows: give a window too")
+        return None, None
+    window = tuple(window)
+    stride = tuple(stride or (max(1, 2 * side // 3) for side in window))
+    list_windows(window, window, stride)  # finds sizes out of range before anything is loaded
+    return window, stride
+
+
+def _choose_device(name: str | None) -> torch.device:
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device must be cpu, cuda or cuda:<number>, got {name!r}") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name}: torch sees {torch.cuda.device_count()} GPUs")
+    return device
