@@ -144,20 +144,25 @@ class PointRendHead(BaseModule):
 
     # ---- prediction ------------------------------------------------------------------------------
 
-    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+    def forward(self, inputs: Sequence[Tensor], extra_steps: int = 0) -> Tensor:
         """Render.
 
         Args:
             inputs: feature maps, each (N, C_i, h_i, w_i).
+            extra_steps: subdivision steps beyond those of the settings.
 
         Returns:
             (N, K, h s^T, w s^T) logits, (h, w) being the coarse grid, s the scale factor and T the
             number of steps.
         """
-        return render(**self._rendering(inputs))
+        return render(**self._rendering(inputs, extra_steps))
 
     def predict_labels(
-        self, inputs: Sequence[Tensor], batch_img_metas: list[dict], input_size: tuple[int, int]
+        self,
+        inputs: Sequence[Tensor],
+        batch_img_metas: list[dict],
+        input_size: tuple[int, int],
+        extra_steps: int = 0,
     ) -> list[Tensor]:
         """Render labels at the original pictures' pixels, but not the logits of every pixel.
 
@@ -165,13 +170,14 @@ class PointRendHead(BaseModule):
             inputs: feature maps, each (N, C_i, h_i, w_i).
             batch_img_metas: for each of the N images what the pipeline did, see `restoring_warp`.
             input_size: (H, W) of the network's input.
+            extra_steps: subdivision steps beyond those of the settings.
 
         Returns:
             For each image (H', W'), in the smallest integer type that holds K labels: what the
             logits of `forward`, brought back to the original picture, would decide.
         """
-        rendering = self._rendering(inputs)
-        finer = self.subdivision.get("scale_factor", 2) ** self.subdivision["steps"]
+        rendering = self._rendering(inputs, extra_steps)
+        finer = rendering.get("scale_factor", 2) ** rendering["steps"]
         grid = tuple(side * finer for side in rendering["coarse_logits"].shape[2:])
         warps = [restoring_warp(meta, input_size, grid) for meta in batch_img_metas]
         threshold = 0.5 if self.threshold is None else self.threshold
@@ -182,14 +188,15 @@ class PointRendHead(BaseModule):
         rendering = self._rendering(inputs)
         return rendering["coarse_logits"], subdivide(**rendering)
 
-    def _rendering(self, inputs: Sequence[Tensor]) -> dict:
+    def _rendering(self, inputs: Sequence[Tensor], extra_steps: int = 0) -> dict:
         """Put the arguments of `core.render` together."""
         coarse_logits = self.coarse_logits(inputs)
+        settings = dict(self.subdivision, steps=self.subdivision["steps"] + extra_steps)
         return dict(
             coarse_logits=coarse_logits,
             predict_points=lambda points: self.point_logits(inputs, coarse_logits, points),
             margin=self.margin,
-            **self.subdivision,
+            **settings,
         )
 
     def predict(

@@ -1,5 +1,6 @@
 """The segmentor: mmsegmentation's encoder-decoder, fitted to a rendering head."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -28,12 +29,26 @@ class PointRend(EncoderDecoder):
         *args: see `EncoderDecoder`.
         predict_logits: whether predictions also have `seg_logits`, K values for each pixel of the
             picture. That is what takes the time and the memory of mmsegmentation's PointRend.
+        output_scale: size of predictions, relative to the original picture's. Above 1, further
+            subdivision steps render beyond the resolution of the input (not in sliding windows).
         **kwargs: see `EncoderDecoder`.
+
+    Raises:
+        ValueError: for an output scale that is not positive.
     """
 
-    def __init__(self, *args: object, predict_logits: bool = False, **kwargs: object) -> None:
+    def __init__(
+        self,
+        *args: object,
+        predict_logits: bool = False,
+        output_scale: float = 1.0,
+        **kwargs: object,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if not output_scale > 0:
+            raise ValueError(f"output_scale must be > 0, got {output_scale}")
         self.predict_logits = predict_logits
+        self.output_scale = output_scale
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
         """Extract feature maps; for prediction on a CPU with channels last.
@@ -78,9 +93,23 @@ class PointRend(EncoderDecoder):
         return data_samples
 
     def _rendered_labels(self, inputs: Tensor, data_samples: SampleList) -> list[Tensor]:
-        metas = [sample.metainfo for sample in data_samples]
-        features = self.extract_feat(inputs)
-        return self.decode_head.predict_labels(features, metas, tuple(inputs.shape[2:]))
+        size = tuple(inputs.shape[2:])
+        metas = [self._output_meta(sample, size) for sample in data_samples]
+        return self.decode_head.predict_labels(
+            self.extract_feat(inputs), metas, size, self._extra_steps()
+        )
+
+    def _output_meta(self, sample: SegDataSample, size: tuple[int, int]) -> dict:
+        """Put the output's size in the place of the original picture's."""
+        meta = sample.metainfo
+        *_, last = restoring_warp(meta, size)
+        scaled = (max(1, round(side * self.output_scale)) for side in (last.height, last.width))
+        return dict(meta, ori_shape=tuple(scaled))
+
+    def _extra_steps(self) -> int:
+        """How many more steps reach the output's resolution, as the settings reach the input's."""
+        factor = self.decode_head.subdivision.get("scale_factor", 2)
+        return max(0, math.ceil(math.log(self.output_scale, factor) - 1e-9))
 
     def _sliding_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Tensor]:
         """Predict by the sliding windows of `test_cfg`, the logits of a band of rows at a time.
@@ -107,8 +136,9 @@ class PointRend(EncoderDecoder):
             return
         size = tuple(inputs.shape[2:])
         for image, sample in zip(inputs.split(1), data_samples, strict=True):
-            logits = self.decode_head(self.extract_feat(image))
-            yield warp_map(logits, restoring_warp(sample.metainfo, size, logits.shape[2:]))[0]
+            logits = self.decode_head(self.extract_feat(image), self._extra_steps())
+            meta = self._output_meta(sample, size)
+            yield warp_map(logits, restoring_warp(meta, size, logits.shape[2:]))[0]
             del logits
 
     def postprocess_result(

@@ -217,3 +217,46 @@ def test_restore_undoes_padding_flip_and_resize_in_that_order() -> None:
     assert torch.equal(restore(original, vertical), original.flip(2))
     with pytest.raises(ValueError, match="flip_direction must be .*, got 'diagonal'"):
         restore(original, dict(flip=True, flip_direction="diagonal"))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("steps", range(6))
+def test_the_map_covers_the_picture_at_every_step_count(steps) -> None:
+    """Padding, a flip, and a grid coarser, as fine, and finer than the input."""
+    size = (64, 96)
+    model = build(subdivision=dict(steps=steps, num_points=50))
+    images = torch.randn(1, 3, *size)
+    meta = dict(img_shape=size, img_padding_size=(0, 20, 0, 10), ori_shape=(54, 76))
+    coarse = model.decode_head.coarse_logits(model.extract_feat(images))
+    expected = torch.nn.functional.interpolate(coarse, size, mode="bilinear").argmax(1)[:, :54, :76]
+    # Where the coarse map is sure of itself, every step count gives its label, in its place.
+    margins = torch.nn.functional.interpolate(coarse, size, mode="bilinear").softmax(1)
+    sure = (margins.amax(1) > margins.amax(1).quantile(0.8))[:, :54, :76]
+    for model.predict_logits in (False, True):
+        found = model(images, [sample(**meta)], mode="predict")[0].pred_sem_seg.data
+        assert found.shape == (1, 54, 76)
+        assert (found == expected)[sure].float().mean() > 0.85
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [0.5, 1.7, 2.0, 4.0])
+def test_output_beyond_the_resolution_of_the_input(scale) -> None:
+    model = build(subdivision=dict(steps=2, num_points=0.02))
+    model.output_scale = scale
+    steps = []
+    model.decode_head.point_head.register_forward_hook(lambda *_: steps.append(1))
+    images = torch.randn(1, 3, 64, 96)
+    meta = dict(img_shape=(64, 96), ori_shape=(50, 75))
+    results = []
+    for model.predict_logits in (False, True):
+        results += model(images, [sample(**meta)], mode="predict")
+    assert results[0].pred_sem_seg.data.shape == (1, round(50 * scale), round(75 * scale))
+    assert len(steps) == 2 * (2 + {0.5: 0, 1.7: 1, 2.0: 1, 4.0: 2}[scale])
+    different = results[0].pred_sem_seg.data != results[1].pred_sem_seg.data
+    assert logit_margin(results[1].seg_logits.data[None])[different].le(1e-4).all()
+
+
+def test_the_output_scale_is_positive() -> None:
+    config = model_config()
+    with pytest.raises(ValueError, match="output_scale must be > 0, got 0"):
+        MODELS.build(dict(config, output_scale=0))
