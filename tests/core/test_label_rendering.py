@@ -127,7 +127,7 @@ def test_labels_equal_those_of_the_dense_rendering(way: str, data: st.DataObject
     after = [draw(warps(size)) for _ in range(regions)]
     threshold = 0.4
 
-    share = dict(sparse=1.0, dense=0.0, chosen=rendering.MAX_MIXED_SHARE)[way]
+    share = dict(sparse=math.inf, dense=0.0, chosen=rendering.MAX_MIXED_SHARE)[way]
     labels = render_labels(
         coarse, head, steps, num_points, scale, margin, max_margin, after, threshold, share
     )

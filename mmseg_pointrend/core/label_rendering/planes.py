@@ -20,8 +20,8 @@ from mmseg_pointrend.core.uncertainty import Margin
 
 def render_planes(
     logits: Tensor,
-    predict_points: PredictPoints,
     steps: int,
+    predict_points: PredictPoints,
     num_points: int,
     scale_factor: int,
     margin: Margin,

@@ -12,7 +12,7 @@ from mmseg_pointrend.core.label_rendering.grid import LabelGrid
 from mmseg_pointrend.core.label_rendering.planes import render_planes
 from mmseg_pointrend.core.label_rendering.subdivision import LabelSubdivision
 from mmseg_pointrend.core.label_rendering.warping import only_indexes, warp_labels
-from mmseg_pointrend.core.subdivision import PredictPoints, check_subdivision
+from mmseg_pointrend.core.subdivision import PredictPoints, check_subdivision, render
 from mmseg_pointrend.core.uncertainty import Margin, logit_margin
 
 #: Share of mixed cells above which computing all logits is faster; see docs/benchmarks.md.
@@ -48,8 +48,9 @@ def render_labels(
         max_margin: only pixels whose margin is below it are predicted.
         warps: for each region, the resizes, crops and flips that follow; none by default.
         threshold: for K = 1, the probability above which a pixel is 1.
-        max_mixed_share: above this share of cells with differing corners all logits are computed,
-            class by class; 0 always does that, 1 never.
+        max_mixed_share: a step computes all logits of its grid where the share of cells with
+            differing corners, or of pixels to be predicted, is larger; the last step class by
+            class. 0 always does that, infinity never.
 
     Returns:
         For each region (H, W), in the smallest of uint8, int16 and int32 that holds K labels.
@@ -67,20 +68,23 @@ def render_labels(
     if not len(coarse_logits):
         return []
 
-    def dense(logits: Tensor, steps: int) -> list[Tensor]:
-        return render_planes(
-            logits, predict_points, steps, num_points, scale_factor, margin, max_margin, warps,
-            threshold,
-        )  # fmt: skip
-
+    settings = (predict_points, num_points, scale_factor, margin, max_margin)
     if coarse_logits.shape[1] == 1 or max_mixed_share <= 0:
-        return dense(coarse_logits, steps)
+        return render_planes(coarse_logits, steps, *settings, warps, threshold)
     grid = LabelGrid.dense(coarse_logits)
     for step in range(steps):
-        last_size = tuple(side * scale_factor for side in grid.size)
-        keep = step < steps - 1 or not all(only_indexes(warp, last_size) for warp in warps)
+        size = tuple(side * scale_factor for side in grid.size)
+        last = step == steps - 1
+        keep = not (last and all(only_indexes(warp, size) for warp in warps))
         subdivision = LabelSubdivision(grid, scale_factor, margin, keep)
-        if subdivision.mixed_share > max_mixed_share:
-            return dense(grid.dense_logits(), steps - step)
-        grid = subdivision.run(predict_points, num_points, max_margin)
+        share = subdivision.mixed_share
+        if max_margin == math.inf:
+            share = max(share, num_points / math.prod(size))
+        if share <= max_mixed_share:
+            grid = subdivision.run(predict_points, num_points, max_margin)
+        elif last:
+            return render_planes(grid.dense_logits(), 1, *settings, warps, threshold)
+        else:
+            logits = grid.dense_logits()
+            grid = LabelGrid.dense(render(logits, predict_points, 1, *settings[1:]))
     return [warp_labels(grid, region, warp) for region, warp in enumerate(warps)]
