@@ -172,7 +172,7 @@ def _choose_windows(
     config: Config, window: tuple[int, int] | None, stride: tuple[int, int] | None
 ) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
     """Take window and stride from the arguments, or else from `test_cfg`; None: the whole image."""
-    test_cfg = config.model.test_cfg
+    test_cfg = config.model.get("test_cfg") or {}
     if window is None and test_cfg.get("mode") == "slide":
         window, stride = test_cfg.crop_size, stride or test_cfg.stride
     if window is None:
