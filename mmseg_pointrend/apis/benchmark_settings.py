@@ -14,6 +14,7 @@ import mmseg_pointrend
 from mmseg_pointrend.apis.complexity import image_shape, rendering_shape, training_shape
 from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
 from mmseg_pointrend.apis.training import enable_amp
+from mmseg_pointrend.datasets.scenes import SMALLEST_SIDE
 
 #: Which models may be measured beside ours.
 RIVALS = ("upstream", "coarse")
@@ -107,6 +108,11 @@ def complete_settings(settings: Settings) -> Settings:
     default = training_shape if settings.train else rendering_shape
     shape = default(config) if settings.shape is None else image_shape(settings.shape)
     ori_shape = shape if settings.ori_shape is None else image_shape(settings.ori_shape)
+    if min(shape) < SMALLEST_SIDE:
+        raise ValueError(
+            f"shape must be at least {SMALLEST_SIDE}x{SMALLEST_SIDE}, the smallest scene that can "
+            f"be drawn, got {'x'.join(map(str, shape))}"
+        )
     if settings.train and ori_shape != shape:
         raise ValueError("ori_shape is the size of predicted labels; leave it out with train")
     return replace(settings, shape=tuple(shape), ori_shape=tuple(ori_shape), logits=logits)

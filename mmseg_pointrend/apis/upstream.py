@@ -43,15 +43,11 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
     num_points = subdivision["num_points"]
     if not isinstance(num_points, int):
         num_points = resolve_points()
-    config = copy.deepcopy(model)
-    config.pop("predict_logits", None)
-    point_head = {
-        key: value for key, value in head.point_head.items() if key not in ("type", "init_cfg")
-    }
-    config.update(
+    return _replace(
+        model,
         type="CascadeEncoderDecoder",
         num_stages=2,
-        decode_head=[coarse_config(model), _point_config(head, point_head)],
+        decode_head=[coarse_config(model), _point_config(head)],
         train_cfg=_TRAINING_POINTS | dict(head.get("training_points") or {}),
         test_cfg=dict(
             mode="whole",
@@ -60,7 +56,6 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
             scale_factor=subdivision["scale_factor"],
         ),
     )
-    return config
 
 
 def coarse_model_config(model: ConfigDict) -> ConfigDict:
@@ -70,10 +65,7 @@ def coarse_model_config(model: ConfigDict) -> ConfigDict:
         ValueError: if the model has no PointRend.
     """
     check_pointrend(model, "coarse")
-    config = copy.deepcopy(model)
-    config.pop("predict_logits", None)
-    config.update(type="EncoderDecoder", decode_head=coarse_config(model))
-    return config
+    return _replace(model, type="EncoderDecoder", decode_head=coarse_config(model))
 
 
 def coarse_config(model: ConfigDict) -> dict:
@@ -115,7 +107,19 @@ def check_pointrend(model: ConfigDict, versus: str) -> None:
         )
 
 
-def _point_config(head: ConfigDict, point_head: dict) -> dict:
+def _replace(model: ConfigDict, **values: object) -> ConfigDict:
+    """Copy a config and set keys of it; `ConfigDict.update` would merge what is there."""
+    config = copy.deepcopy(model)
+    config.pop("predict_logits", None)
+    for key, value in values.items():
+        config[key] = ConfigDict(value) if isinstance(value, dict) else value
+    return config
+
+
+def _point_config(head: ConfigDict) -> dict:
+    point_head = {
+        key: value for key, value in head.point_head.items() if key not in ("type", "init_cfg")
+    }
     in_channels, in_index = point_head["in_channels"], point_head.get("in_index", 0)
     config = {
         "channels": 256,
@@ -136,7 +140,7 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: dict) -> None:
     if head.get("out_channels") == 1 or head.num_classes == 1:
         raise ValueError(
             "versus='upstream': mmsegmentation's PointHead has no out_channels=1; it takes the "
-            "difference of the two best logits. Compare with out_channels=2, or versus='coarse'"
+            "difference of the two best logits. Set decode_head.out_channels=2, or compare with versus='coarse'"
         )
     for name, value, theirs in (
         ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
