@@ -39,17 +39,17 @@ def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
     Raises:
         ValueError: if the checkpoint is not one of this config, or there is nothing to compare.
     """
-    ours = _build(config.model)
+    ours = build_quietly(config.model)
     _set_weights(ours, settings.checkpoint)
     models = {"ours": ours}
     if settings.versus is not None:
         if settings.versus == "upstream":
-            rival = _build(
+            rival = build_quietly(
                 upstream_config(config.model, lambda: _resolved_points(ours, settings.shape))
             )
             prefixes = UPSTREAM_PREFIXES
         else:
-            rival, prefixes = _build(coarse_model_config(config.model)), COARSE_PREFIXES
+            rival, prefixes = build_quietly(coarse_model_config(config.model)), COARSE_PREFIXES
         rival.load_state_dict(rename_weights(ours.state_dict(), prefixes))
         models[settings.versus] = rival
     for model in models.values():
@@ -84,32 +84,33 @@ def replace_output(module: nn.Module, replacement: Callable) -> None:
     module.forward = lambda *args, **kwargs: replacement(forward(*args, **kwargs))
 
 
-def _build(model_config: dict) -> nn.Module:
-    # Silenced: what mmsegmentation has to say about a training.
+def build_quietly(model_config: dict) -> nn.Module:
+    """Build a model, or a part of one, from a seed and without mmsegmentation's advice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         return MODELS.build(model_config)
 
 
-def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
-    if checkpoint is None:
-        if has_point_head(model):
-            _let_coarse_logits_through(model.decode_head.point_head, model.out_channels)
-        return
-    try:
-        load_checkpoint(model, checkpoint, map_location="cpu", strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"checkpoint {checkpoint} does not fit this config: {error}") from error
-
-
-def _let_coarse_logits_through(point_head: nn.Module, num_channels: int) -> None:
+def let_coarse_logits_through(point_head: nn.Module, num_channels: int) -> None:
+    """Give a point head random weights whose predictions look like sharpened coarse logits."""
     for parameter in point_head.parameters():
         nn.init.normal_(parameter, std=_DEVIATION)
     last = getattr(point_head, "fc_seg", None)
     if last is not None and (point_head.coarse_pred_each_layer or not len(point_head.fcs)):
         with torch.no_grad():
             last.weight[:, -num_channels:, 0] += _COARSE_SHARE * torch.eye(num_channels)
+
+
+def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
+    if checkpoint is None:
+        if has_point_head(model):
+            let_coarse_logits_through(model.decode_head.point_head, model.out_channels)
+        return
+    try:
+        load_checkpoint(model, checkpoint, map_location="cpu", strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"checkpoint {checkpoint} does not fit this config: {error}") from error
 
 
 @torch.no_grad()

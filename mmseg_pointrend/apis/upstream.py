@@ -47,7 +47,7 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
         model,
         type="CascadeEncoderDecoder",
         num_stages=2,
-        decode_head=[coarse_config(model), _point_config(head)],
+        decode_head=[coarse_config(model), point_head_config(head)],
         train_cfg=_TRAINING_POINTS | dict(head.get("training_points") or {}),
         test_cfg=dict(
             mode="whole",
@@ -78,6 +78,27 @@ def coarse_config(model: ConfigDict) -> dict:
     if head.get("out_channels") == 1:
         config.setdefault("threshold", 0.5)
         config.setdefault("loss_decode", dict(type="CrossEntropyLoss", use_sigmoid=True))
+    return config
+
+
+def point_head_config(head: ConfigDict) -> dict:
+    """Write the config of mmsegmentation's point head for a config of our head."""
+    point_head = {
+        key: value for key, value in head.point_head.items() if key not in ("type", "init_cfg")
+    }
+    in_channels, in_index = point_head["in_channels"], point_head.get("in_index", 0)
+    config = {
+        "channels": 256,
+        "dropout_ratio": 0.0,
+        **point_head,
+        "type": "PointHead",
+        "in_channels": [in_channels] if isinstance(in_channels, int) else list(in_channels),
+        "in_index": [in_index] if isinstance(in_index, int) else list(in_index),
+        "loss_decode": head.get("loss_point") or dict(type="CrossEntropyLoss", use_sigmoid=False),
+    }
+    for key in _SHARED:
+        if head.get(key) is not None:
+            config[key] = head[key]
     return config
 
 
@@ -116,31 +137,12 @@ def _replace(model: ConfigDict, **values: object) -> ConfigDict:
     return config
 
 
-def _point_config(head: ConfigDict) -> dict:
-    point_head = {
-        key: value for key, value in head.point_head.items() if key not in ("type", "init_cfg")
-    }
-    in_channels, in_index = point_head["in_channels"], point_head.get("in_index", 0)
-    config = {
-        "channels": 256,
-        "dropout_ratio": 0.0,
-        **point_head,
-        "type": "PointHead",
-        "in_channels": [in_channels] if isinstance(in_channels, int) else list(in_channels),
-        "in_index": [in_index] if isinstance(in_index, int) else list(in_index),
-        "loss_decode": head.get("loss_point") or dict(type="CrossEntropyLoss", use_sigmoid=False),
-    }
-    for key in _SHARED:
-        if head.get(key) is not None:
-            config[key] = head[key]
-    return config
-
-
 def _check_upstream_has_it(head: ConfigDict, subdivision: dict) -> None:
     if head.get("out_channels") == 1 or head.num_classes == 1:
         raise ValueError(
             "versus='upstream': mmsegmentation's PointHead has no out_channels=1; it takes the "
-            "difference of the two best logits. Set decode_head.out_channels=2, or compare with versus='coarse'"
+            "difference of the two best logits. Set decode_head.out_channels=2, or compare with "
+            "versus='coarse'"
         )
     for name, value, theirs in (
         ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
