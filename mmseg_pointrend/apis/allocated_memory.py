@@ -1,11 +1,15 @@
 """How many bytes torch's CPU allocator holds at the peak of some work."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
+
+# Else the profiler's library says on stderr when it starts and stops.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 
 def allocated_peak(work: Callable[[], object]) -> int:

@@ -1,0 +1,61 @@
+"""The measuring tools as real processes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.tools.test_tools import ROOT, tool
+
+pytestmark = pytest.mark.slow
+
+SMALL = ROOT / "configs/pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
+SMALL_FPN = ROOT / "configs/sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py"
+
+
+def test_speed_and_memory_are_printed_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+    done = tool(
+        "benchmark.py", SMALL, "--shape", 131, 195, "--ori-shape", 260, 390, "--repeat", 2,
+        "--warmup", 1, "--threads", 1, "--versus", "upstream", "--json", path,
+        "--cfg-options", "model.decode_head.subdivision.num_points=0.01", cwd=tmp_path,
+    )  # fmt: skip
+    report = json.loads(path.read_text())
+    assert report["environment"]["threads"] == 1
+    assert report["settings"]["shape"] == [131, 195]
+    assert report["settings"]["versus"] == "upstream"
+    assert len(report["models"]["ours"]["seconds"]["total"]) == 2
+    assert report["labels"]["pixels"] == 2 * 260 * 390
+    assert report["labels"]["share"] < 1e-3
+    memory = {name: model["peak_memory"] for name, model in report["models"].items()}
+    for peaks in memory.values():
+        assert peaks["total"] > 0
+    # mmsegmentation resizes 9 logits of each pixel of the picture, in float32.
+    logits = 9 * 260 * 390 * 4
+    assert logits < memory["upstream"]["after the coarse logits"] < 10 * logits
+    assert memory["ours"]["after the coarse logits"] < logits
+    assert "random: the labels mean nothing" in done.stdout
+    assert "upstream / ours" in done.stdout
+    assert list(tmp_path.iterdir()) == [path.parent]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([SMALL_FPN, "--versus", "upstream"], "this config has none"),
+        ([SMALL, "--shape", 32], "shape must be at least 64x64"),
+    ],
+)
+def test_mistakes_take_one_line(arguments: list, message: str, tmp_path: Path) -> None:
+    done = tool("benchmark.py", *arguments, cwd=tmp_path, fails=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and message in line
+
+
+def test_growth_is_drawn(tmp_path: Path) -> None:
+    done = tool("analysis_tools/cost_growth.py", "--out", tmp_path / "out", "--quick", cwd=tmp_path)
+    assert done.stderr == ""
+    assert "output pixels" in done.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"cost_growth.csv", "cost_growth.png", "cost_growth.svg"}
