@@ -1,6 +1,7 @@
 """The measurements of `cost_growth` as a table and a picture."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ _TITLES = dict(
     resolution="output pixels", classes="classes K", points="points N predicted in each step"
 )
 _QUANTITIES = dict(milliseconds="time, ms", peak_mib="peak of tensors, MiB")
-_LABELS = dict(ours="labels (this project)", upstream="mmsegmentation", dense="every pixel")
+_LABELS = dict(ours="this project", upstream="mmsegmentation", dense="every pixel")
+#: Of a curve's name, as a share of a panel.
+_NAME_HEIGHT = 0.07
 _COLOURS = dict(ours="#0b62a4", upstream="#c8501e", dense="#6b6b6b")
 
 
@@ -62,7 +65,7 @@ def format_growth(rows: Sequence[dict]) -> str:
 def _draw(rows: Sequence[dict]) -> object:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 7), layout="constrained")
+    figure = Figure(figsize=(14, 7), layout="constrained")
     panels = figure.subplots(len(_QUANTITIES), len(_TITLES), squeeze=False)
     for line, (quantity, quantity_title) in zip(panels, _QUANTITIES.items(), strict=True):
         for panel, growth in zip(line, _TITLES, strict=True):
@@ -83,27 +86,33 @@ def _draw_panel(panel: object, rows: Sequence[dict], quantity: str) -> None:
             continue
         x, y = zip(*points, strict=True)
         panel.plot(x, y, marker="o", markersize=4, color=_COLOURS[curve])
-        panel.annotate(
-            _LABELS[curve],
-            (x[-1], y[-1]),
-            # Ours is the lowest where it matters; its name goes below the line.
-            xytext=(0, -8) if curve == "ours" else (0, 8),
-            textcoords="offset points",
-            color=_COLOURS[curve],
-            ha="right",
-            va="top" if curve == "ours" else "bottom",
-            fontsize=9,
-        )
     panel.set_xscale("log", base=2 if rows[0]["growth"] != "classes" else 10)
     panel.set_yscale("log")
     panel.grid(True, which="major", color="#e4e4e4")
-    panel.margins(y=0.2)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
     if rows[0]["growth"] == "classes":
         values = sorted({row["value"] for row in rows})
         panel.set_xticks(values, labels=[str(value) for value in values])
         panel.minorticks_off()
+    _name_curves(panel, {row["curve"]: row[quantity] for row in rows})
+
+
+def _name_curves(panel: object, last: dict[str, float]) -> None:
+    """Write each curve's name beside its last value, apart from one another."""
+    low, high = (math.log(limit) for limit in panel.get_ylim())
+    lowest = 0.0
+    for curve, value in sorted(last.items(), key=lambda item: item[1]):
+        height = max((math.log(value) - low) / (high - low), lowest)
+        lowest = height + _NAME_HEIGHT
+        panel.annotate(
+            _LABELS[curve],
+            (1.02, height),
+            xycoords="axes fraction",
+            color=_COLOURS[curve],
+            va="center",
+            fontsize=9,
+        )
 
 
 def _constants(growth: str, rows: Sequence[dict]) -> str:

@@ -33,24 +33,16 @@ def test_speed_and_memory_are_printed_and_written(tmp_path: Path) -> None:
     # mmsegmentation resizes 9 logits of each pixel of the picture, in float32.
     logits = 9 * 260 * 390 * 4
     assert logits < memory["upstream"]["after the coarse logits"] < 10 * logits
-    assert memory["ours"]["after the coarse logits"] < logits
     assert "random: the labels mean nothing" in done.stdout
     assert "upstream / ours" in done.stdout
     assert list(tmp_path.iterdir()) == [path.parent]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([SMALL_FPN, "--versus", "upstream"], "this config has none"),
-        ([SMALL, "--shape", 32], "shape must be at least 64x64"),
-    ],
-)
-def test_mistakes_take_one_line(arguments: list, message: str, tmp_path: Path) -> None:
-    done = tool("benchmark.py", *arguments, cwd=tmp_path, fails=True)
+def test_a_mistake_takes_one_line(tmp_path: Path) -> None:
+    done = tool("benchmark.py", SMALL_FPN, "--versus", "upstream", cwd=tmp_path, fails=True)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and message in line
+    assert line.startswith("error: ") and "this config has none" in line
 
 
 def test_growth_is_drawn(tmp_path: Path) -> None:
