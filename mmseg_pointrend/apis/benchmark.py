@@ -54,7 +54,7 @@ def benchmark(settings: Settings) -> dict:
         environment=describe_environment(settings),
         weights=_describe_weights(settings),
         logits=_describe_logits(settings),
-        scenes=NUM_SCENES,
+        scenes=min(NUM_SCENES, settings.repeat),
         memory_is=how_measured(settings.torch_device),
         models={name: _summarise(runs[name], works[name], settings) for name in works},
     )

@@ -24,7 +24,7 @@ def _heading(report: dict) -> list[str]:
     modes += ["compiled network"] if settings["compile"] else []
     if settings["channels_last"] != "auto":
         modes.append(f"channels last {settings['channels_last']}")
-    runs = f"{settings['repeat']} runs after {settings['warmup']}, {report['scenes']} scenes"
+    runs = f"{settings['repeat']} runs after {settings['warmup']}, {report['scenes']} scene(s)"
     if len(report["models"]) > 1:
         runs += f", {' and '.join(report['models'])} by turns"
     weights = report["weights"]
