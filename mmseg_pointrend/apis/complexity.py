@@ -100,7 +100,7 @@ def count_complexity(
     if shape is None:
         train_shape, test_shape = training_shape(config), rendering_shape(config)
     else:
-        train_shape = test_shape = _image_shape(shape)
+        train_shape = test_shape = image_shape(shape)
     # Silenced: what mmsegmentation has to say about a training.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -109,6 +109,19 @@ def count_complexity(
         return Complexity(
             _forward(model, train_shape, training=True), _forward(model, test_shape, training=False)
         )
+
+
+def image_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Read (H, W), or (S,) for a square, as (H, W).
+
+    Raises:
+        ValueError: for anything but one or two positive integers.
+    """
+    if len(shape) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(
+            f"shape must be one or two positive integers, height and width, got {list(shape)}"
+        )
+    return shape[0], shape[-1]
 
 
 def training_shape(config: Config) -> tuple[int, int]:
@@ -163,14 +176,6 @@ def count_steps(
         grid = tuple(step.logits.shape[2:])
         name = f"step {len(stages) + 1}, grid {grid[0]}x{grid[1]}"
         stages.append(Stage(name, *cost, points=step.points.shape[1]))
-
-
-def _image_shape(shape: Sequence[int]) -> tuple[int, int]:
-    if len(shape) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in shape):
-        raise ValueError(
-            f"shape must be one or two positive integers, height and width, got {list(shape)}"
-        )
-    return shape[0], shape[-1]
 
 
 def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> ForwardPass:

@@ -44,7 +44,7 @@ def train(
     config = prepare_config(config_path, work_dir, options, launcher, local_rank)
     _choose_start(config, resume)
     if amp:
-        _enable_amp(config)
+        enable_amp(config)
     for split in ("train", "val"):
         check_data(config, split)
     runner = Runner.from_cfg(config)
@@ -65,7 +65,12 @@ def _choose_start(config: Config, resume: str | None) -> None:
         config.model.pretrained = None
 
 
-def _enable_amp(config: Config) -> None:
+def enable_amp(config: Config) -> None:
+    """Make a config train in mixed precision.
+
+    Raises:
+        ValueError: if there is no GPU, or for an `optim_wrapper` of a kind that cannot do it.
+    """
     if not torch.cuda.is_available():
         raise ValueError("amp needs a GPU, and torch sees none; leave --amp out")
     wrapper = config.optim_wrapper

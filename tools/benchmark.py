@@ -1,0 +1,102 @@
+"""Measure speed and memory: python tools/benchmark.py configs/pointrend/<config>.py."""
+
+import argparse
+import json
+from pathlib import Path
+
+from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Measure how fast a model predicts or trains, where its time goes and how much "
+        "memory it needs, on generated scenes. Needs no data; without a checkpoint, weights are "
+        "random."
+    )
+    add = parser.add_argument
+    add("config", help="config file")
+    add("checkpoint", nargs="?", help="checkpoint file (default: random weights)")
+    add("--batch", type=int, default=1, help="images at a time (default: %(default)s)")
+    add(
+        "--shape",
+        nargs="+",
+        type=int,
+        metavar="PIXELS",
+        help="height and width of the network's input, or one number for a square (default: a test "
+        "image after the test pipeline; with --train the training crop)",
+    )
+    add(
+        "--ori-shape",
+        nargs="+",
+        type=int,
+        metavar="PIXELS",
+        help="height and width of the labels (default: as the input)",
+    )
+    add("--repeat", type=int, default=20, help="measured runs (default: %(default)s)")
+    add("--warmup", type=int, default=3, help="runs before them (default: %(default)s)")
+    add("--device", default="cpu", help="cpu, cuda or cuda:<number> (default: %(default)s)")
+    add("--threads", type=int, help="threads of the CPU (default: as torch chooses)")
+    add("--amp", action="store_true", help="mixed precision")
+    add("--compile", action="store_true", help="compile backbone, neck and coarse head")
+    add(
+        "--channels-last",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="order of our model's maps in memory (default: %(default)s, as the model chooses)",
+    )
+    add("--train", action="store_true", help="measure training steps instead of predictions")
+    add(
+        "--logits",
+        choices=["scenes", "model", "random"],
+        help="coarse logits to render: as of a trained network (default without a checkpoint), "
+        "what the coarse head gives (default with one), or random ones, the worst case",
+    )
+    add(
+        "--versus",
+        choices=["upstream", "coarse"],
+        help="compare with mmsegmentation's PointRend with the same weights, or with the same "
+        "model without PointRend",
+    )
+    add("--json", metavar="FILE", help="write everything that was measured there")
+    add_config_options(parser)
+    return parser.parse_args()
+
+
+@command_line_tool
+def main() -> None:
+    """Measure and print."""
+    args = parse_args()
+    from mmseg_pointrend.apis.benchmark import benchmark
+    from mmseg_pointrend.apis.benchmark_settings import Settings
+    from mmseg_pointrend.apis.benchmark_table import format_benchmark
+
+    report = benchmark(
+        Settings(
+            config=args.config,
+            checkpoint=args.checkpoint,
+            batch=args.batch,
+            shape=args.shape,
+            ori_shape=args.ori_shape,
+            repeat=args.repeat,
+            warmup=args.warmup,
+            device=args.device,
+            threads=args.threads,
+            amp=args.amp,
+            compile=args.compile,
+            channels_last=args.channels_last,
+            train=args.train,
+            logits=args.logits,
+            versus=args.versus,
+            options=args.cfg_options,
+        )
+    )
+    print(format_benchmark(report))
+    if args.json:
+        path = Path(args.json)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
