@@ -6,7 +6,8 @@
 - `images`: read image files, write label maps.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.
 - `demo`: generated scenes, a small PointRend and its baseline, and the comparison of the two.
-- `benchmark`: speed and memory of predictions and training steps, beside mmsegmentation's.
-- `cost_growth`: how time and memory of rendering grow with pixels, classes and points.
+- `benchmarking`: speed and memory of predictions and training steps, beside mmsegmentation's; how
+  the cost of rendering grows with pixels, classes and points.
+- `counting`: parameters, multiply-adds and activations.
 - `console`: what command-line tools share.
 """

@@ -19,7 +19,7 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
 from mmseg_pointrend.apis.configs import prepare_config
-from mmseg_pointrend.apis.operator_cost import measure
+from mmseg_pointrend.apis.counting.operator_cost import measure
 from mmseg_pointrend.core import SubdivisionStep, pixel_centers, select_training_points
 
 Result = TypeVar("Result")

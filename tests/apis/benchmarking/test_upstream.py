@@ -7,14 +7,14 @@ import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 
-from mmseg_pointrend.apis.configs import prepare_config
-from mmseg_pointrend.apis.upstream import (
+from mmseg_pointrend.apis.benchmarking.upstream import (
     COARSE_PREFIXES,
     UPSTREAM_PREFIXES,
     coarse_model_config,
     rename_weights,
     upstream_config,
 )
+from mmseg_pointrend.apis.configs import prepare_config
 from tests.test_configs import ROOT
 
 CITYSCAPES = ROOT / "pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"

@@ -19,9 +19,9 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_pointrend.apis.allocated_memory import allocated_peak
-from mmseg_pointrend.apis.benchmark_models import build_quietly, let_coarse_logits_through
-from mmseg_pointrend.apis.upstream import point_head_config
+from mmseg_pointrend.apis.benchmarking.allocated_memory import allocated_peak
+from mmseg_pointrend.apis.benchmarking.models import build_quietly, let_coarse_logits_through
+from mmseg_pointrend.apis.benchmarking.upstream import point_head_config
 from mmseg_pointrend.core import pixel_centers, render_labels
 from mmseg_pointrend.datasets.scene_logits import scene_logits
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mmseg_pointrend.apis.peak_memory import MIB
+from mmseg_pointrend.apis.benchmarking.peak_memory import MIB
 
 _LABEL, _CELL = 40, 14
 

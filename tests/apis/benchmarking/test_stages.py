@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from mmseg_pointrend.apis.stages import StageClock
+from mmseg_pointrend.apis.benchmarking.stages import StageClock
 
 
 class Work:

@@ -10,7 +10,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmseg_pointrend.apis.benchmark_settings import Settings
+from mmseg_pointrend.apis.benchmarking.settings import Settings
 from mmseg_pointrend.datasets import draw_scene
 from mmseg_pointrend.datasets.scene_logits import scene_logits
 

@@ -5,8 +5,13 @@ import sys
 import pytest
 import torch
 
-from mmseg_pointrend.apis.allocated_memory import allocated_peak
-from mmseg_pointrend.apis.peak_memory import MIB, how_measured, in_new_process, measure_peak
+from mmseg_pointrend.apis.benchmarking.allocated_memory import allocated_peak
+from mmseg_pointrend.apis.benchmarking.peak_memory import (
+    MIB,
+    how_measured,
+    in_new_process,
+    measure_peak,
+)
 
 CPU = torch.device("cpu")
 

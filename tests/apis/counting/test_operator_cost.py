@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmengine.analysis import ActivationAnalyzer, FlopAnalyzer
 from torch import nn
 
-from mmseg_pointrend.apis.operator_cost import Cost, measure
+from mmseg_pointrend.apis.counting.operator_cost import Cost, measure
 
 
 def cost(work: Callable[[], object]) -> Cost:

@@ -10,7 +10,8 @@ from mmengine.analysis import ActivationAnalyzer, FlopAnalyzer
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_pointrend.apis.complexity import (
+from mmseg_pointrend.apis.configs import load_config, prepare_config
+from mmseg_pointrend.apis.counting.complexity import (
     Complexity,
     ForwardPass,
     Stage,
@@ -19,9 +20,8 @@ from mmseg_pointrend.apis.complexity import (
     rendering_shape,
     training_shape,
 )
-from mmseg_pointrend.apis.complexity_table import format_complexity
-from mmseg_pointrend.apis.configs import load_config, prepare_config
-from mmseg_pointrend.apis.operator_cost import measure
+from mmseg_pointrend.apis.counting.operator_cost import measure
+from mmseg_pointrend.apis.counting.table import format_complexity
 from mmseg_pointrend.core import subdivide
 from tests.test_configs import NAMES, ROOT
 

@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 
-from mmseg_pointrend.apis import benchmark as benchmark_module
-from mmseg_pointrend.apis.benchmark import benchmark
-from mmseg_pointrend.apis.benchmark_inputs import NUM_SCENES, Scenes
-from mmseg_pointrend.apis.benchmark_models import build_models
-from mmseg_pointrend.apis.benchmark_settings import (
+from mmseg_pointrend.apis.benchmarking import benchmark as benchmark_module
+from mmseg_pointrend.apis.benchmarking.benchmark import benchmark
+from mmseg_pointrend.apis.benchmarking.inputs import NUM_SCENES, Scenes
+from mmseg_pointrend.apis.benchmarking.models import build_models
+from mmseg_pointrend.apis.benchmarking.settings import (
     Settings,
     complete_settings,
     load_model_config,
 )
-from mmseg_pointrend.apis.benchmark_table import format_benchmark
-from mmseg_pointrend.apis.benchmark_work import Prediction, TrainingStep
+from mmseg_pointrend.apis.benchmarking.table import format_benchmark
+from mmseg_pointrend.apis.benchmarking.work import Prediction, TrainingStep
 from mmseg_pointrend.datasets.scene_logits import scene_logits
 from tests.test_configs import NAMES, ROOT
 

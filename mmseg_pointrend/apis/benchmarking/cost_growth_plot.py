@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmseg_pointrend.apis.cost_growth import CURVES
+from mmseg_pointrend.apis.benchmarking.cost_growth import CURVES
 
 _TITLES = dict(
     resolution="output pixels", classes="classes K", points="points N predicted in each step"

@@ -8,15 +8,15 @@ from mmengine.optim import build_optim_wrapper
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_pointrend.apis.benchmark_inputs import Scenes
-from mmseg_pointrend.apis.benchmark_models import (
+from mmseg_pointrend.apis.benchmarking.inputs import Scenes
+from mmseg_pointrend.apis.benchmarking.models import (
     coarse_head_of,
     compile_network,
     has_point_head,
     replace_output,
 )
-from mmseg_pointrend.apis.benchmark_settings import Settings
-from mmseg_pointrend.apis.stages import StageClock
+from mmseg_pointrend.apis.benchmarking.settings import Settings
+from mmseg_pointrend.apis.benchmarking.stages import StageClock
 
 #: The network proper, before there are coarse logits.
 NETWORK_STAGES = ("backbone", "neck", "coarse head")

@@ -6,23 +6,23 @@ import statistics
 import torch
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.benchmark_inputs import NUM_SCENES, Scenes
-from mmseg_pointrend.apis.benchmark_labels import compare_labels
-from mmseg_pointrend.apis.benchmark_models import build_models
-from mmseg_pointrend.apis.benchmark_settings import (
+from mmseg_pointrend.apis.benchmarking.inputs import NUM_SCENES, Scenes
+from mmseg_pointrend.apis.benchmarking.labels import compare_labels
+from mmseg_pointrend.apis.benchmarking.models import build_models
+from mmseg_pointrend.apis.benchmarking.peak_memory import how_measured, in_new_process, measure_peak
+from mmseg_pointrend.apis.benchmarking.settings import (
     Settings,
     complete_settings,
     describe_environment,
     load_model_config,
 )
-from mmseg_pointrend.apis.benchmark_work import (
+from mmseg_pointrend.apis.benchmarking.stages import StageClock
+from mmseg_pointrend.apis.benchmarking.work import (
     NETWORK_STAGES,
     Prediction,
     TrainingStep,
     stages_of,
 )
-from mmseg_pointrend.apis.peak_memory import how_measured, in_new_process, measure_peak
-from mmseg_pointrend.apis.stages import StageClock
 
 Work = Prediction | TrainingStep
 

@@ -11,8 +11,8 @@ from mmseg.registry import MODELS
 from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
-from mmseg_pointrend.apis.benchmark_settings import Settings
-from mmseg_pointrend.apis.upstream import (
+from mmseg_pointrend.apis.benchmarking.settings import Settings
+from mmseg_pointrend.apis.benchmarking.upstream import (
     COARSE_PREFIXES,
     UPSTREAM_PREFIXES,
     coarse_model_config,

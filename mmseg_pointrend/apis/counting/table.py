@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mmseg_pointrend.apis.complexity import Complexity, ForwardPass, Stage
+from mmseg_pointrend.apis.counting.complexity import Complexity, ForwardPass, Stage
 
 COLUMNS = ("", "points", "parameters (M)", "multiply-adds (G)", "activations (M)")
 

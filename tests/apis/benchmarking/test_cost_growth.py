@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmseg_pointrend.apis.cost_growth import (
+from mmseg_pointrend.apis.benchmarking.cost_growth import (
     FULL,
     Case,
     Effort,
@@ -14,7 +14,7 @@ from mmseg_pointrend.apis.cost_growth import (
     list_cases,
     measure_growth,
 )
-from mmseg_pointrend.apis.cost_growth_plot import format_growth, write_growth
+from mmseg_pointrend.apis.benchmarking.cost_growth_plot import format_growth, write_growth
 
 TINY = Effort(
     Case((16, 20), 2, 5, 50),

@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 
 import mmseg_pointrend
-from mmseg_pointrend.apis.complexity import image_shape, rendering_shape, training_shape
 from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
+from mmseg_pointrend.apis.counting.complexity import image_shape, rendering_shape, training_shape
 from mmseg_pointrend.apis.training import enable_amp
 from mmseg_pointrend.datasets.scenes import SMALLEST_SIDE
 

@@ -1,0 +1,1 @@
+"""Counting parameters, multiply-adds and activations: `complexity`, stage by stage."""
