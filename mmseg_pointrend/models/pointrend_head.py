@@ -302,7 +302,8 @@ class PointRendHead(BaseModule):
         The one place where point-wise features are put together, in training and in inference.
         """
         fine = [point_sample(inputs[index], points) for index in self.point_head.in_index]
-        return self.point_head(torch.cat(fine, dim=1), point_sample(coarse_logits, points))
+        fine = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
+        return self.point_head(fine, point_sample(coarse_logits, points))
 
     def labels_from_logits(self, logits: Tensor) -> Tensor:
         """Decide: (N, K, ...) logits -> (N, ...) int64 labels."""

@@ -49,6 +49,7 @@ class LabelSubdivision:
         self.margins: list[Tensor] = []
         self.gaps: list[Tensor] = []
         self.rows: list[Tensor] = []
+        self.bounds: Tensor | None = None
 
     @property
     def mixed_share(self) -> float:
@@ -59,6 +60,8 @@ class LabelSubdivision:
         """Do the step; the arguments are those of `core.subdivide`."""
         self._compute_mixed_cells()
         self._compute_uncertain_pixels(num_points, max_margin)
+        if not self.keep:
+            self.bounds = None
         self._predict(predict_points, num_points, max_margin)
         return self._finish()
 
