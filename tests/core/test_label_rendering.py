@@ -173,12 +173,16 @@ def test_no_tensor_holds_all_logits_of_the_output(kind: str, after: list) -> Non
     assert largest.numel < classes * labels.numel() / 3
 
 
-def test_a_network_in_half_precision_is_rendered_in_single_precision() -> None:
+@pytest.mark.parametrize("share", [0.0, math.inf], ids=["dense", "sparse"])
+@pytest.mark.parametrize("classes", [2, 7])
+def test_half_precision_is_rendered_in_single_precision(classes: int, share: float) -> None:
     generator = torch.Generator().manual_seed(0)
-    coarse = torch.from_numpy(scene_logits(1, 7, (24, 32)))[None].bfloat16()
-    head = PointHead(1, 7, generator)
+    coarse = torch.from_numpy(scene_logits(1, classes, (24, 32)))[None].bfloat16()
+    head = PointHead(1, classes, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        labels = render_labels(coarse, head, 2, 100, warps=[[Resize(90, 131)]])[0]
+        labels = render_labels(
+            coarse, head, 2, 100, warps=[[Resize(90, 131)]], max_mixed_share=share
+        )[0]
     logits = warp_map(render(coarse.float(), head, 2, 100), [Resize(90, 131)])
     different = labels != logits.argmax(1)[0]
     assert (logit_margin(logits)[0][different] <= 1e-4).all()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmseg_pointrend.core.geometry import Resize, Warp, warp_map
 from mmseg_pointrend.core.label_rendering.grid import label_dtype
+from mmseg_pointrend.core.label_rendering.warping import only_indexes
 from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.selection import uncertain_pixels
 from mmseg_pointrend.core.subdivision import PredictPoints, subdivide
@@ -30,6 +31,7 @@ def render_planes(
     threshold: float,
 ) -> list[Tensor]:
     """Render labels; the arguments are those of `render_labels`, N and the warps resolved."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     for step in subdivide(
         logits, predict_points, max(steps - 1, 0), num_points, scale_factor, margin, max_margin
     ):
@@ -50,7 +52,7 @@ class _Planes:
     """
 
     def __init__(self, logits: Tensor, enlarge: bool, scale: int) -> None:
-        self.logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        self.logits = logits
         scale = scale if enlarge else 1
         self.size = (logits.shape[2] * scale, logits.shape[3] * scale)
         self.indices = self.predicted = self.best = None
@@ -111,12 +113,11 @@ class _Planes:
         """Decide about the pixels of a warped region: (H', W')."""
         num_classes = self.logits.shape[1]
         part = slice(region, region + 1)
-        first = warp_map(self.plane(0, part), warp)[0, 0]
-        if num_classes == 1:
-            return (first.sigmoid() > threshold).to(torch.uint8)
-        if self.best is not None and not any(isinstance(step, Resize) for step in warp):
+        if self.best is not None and only_indexes(warp, self.size):
             return warp_map(self.best[part, None], warp)[0, 0]
-        largest = first
+        largest = warp_map(self.plane(0, part), warp)[0, 0]
+        if num_classes == 1:
+            return (largest.sigmoid() > threshold).to(torch.uint8)
         best = torch.zeros(largest.shape, dtype=label_dtype(num_classes), device=largest.device)
         for k in range(1, num_classes):
             plane = warp_map(self.plane(k, part), warp)[0, 0]
