@@ -92,7 +92,9 @@ class PointMLP(BaseModule):
             (N, K, P), logits.
         """
         shape = (len(fine), fine.shape[2], -1)
-        x, coarse = (values.transpose(1, 2).flatten(0, 1) for values in (fine, coarse))
+        # Points are read in float32 even for a model in half precision.
+        dtype = self.fc_seg.weight.dtype
+        x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))
         for number, fc in enumerate(self.fcs):
             fed = coarse if number == 0 or self.coarse_pred_each_layer else None
             x = _affine(fc.conv, x, fed)

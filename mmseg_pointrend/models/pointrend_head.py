@@ -22,13 +22,14 @@ from mmseg_pointrend.core import (
     select_training_points,
     subdivide,
 )
-from mmseg_pointrend.models.losses import (
-    build_losses,
-    check_binary_loss,
-    ignored_loss,
-    listed,
-    masked_losses,
+from mmseg_pointrend.models.coarse_head import (
+    CoarseOutput,
+    check_coarse_head,
+    coarse_losses,
+    main_logits,
+    run_coarse_head,
 )
+from mmseg_pointrend.models.losses import build_losses, check_binary_loss, listed, masked_losses
 from mmseg_pointrend.models.restoring import restoring_warp
 
 #: Keys of mmsegmentation's two-element head list -> ours.
@@ -45,8 +46,9 @@ class PointRendHead(BaseModule):
     step.
 
     The number of classes is written once, here, and handed to the coarse head, as are
-    `out_channels`, `threshold` and `ignore_index`. Any decode head whose `forward` gives one (N, K,
-    h, w) tensor can be the coarse head. Checkpoints of mmsegmentation's PointRend load as they are.
+    `out_channels`, `threshold` and `ignore_index`. Any decode head whose `forward` gives logits (N,
+    K, h, w), alone or as the first of several outputs, can be the coarse head. Checkpoints of
+    mmsegmentation's PointRend load as they are.
 
     Args:
         coarse_head: config of a registered decode head.
@@ -112,6 +114,7 @@ class PointRendHead(BaseModule):
                 f"got {out_channels}"
             )
         self.coarse_head = MODELS.build(self._coarse_config(coarse_head))
+        check_coarse_head(self.coarse_head)
         self.point_head = MODELS.build(self._point_config(point_head))
         self.loss_point = build_losses(loss_point, self.out_channels)
         for loss in listed(self.coarse_head.loss_decode):
@@ -246,9 +249,9 @@ class PointRendHead(BaseModule):
             `coarse.*` as the coarse head names them, `point.<loss_name>` and `point.acc` (percent).
         """
         labels = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples])
-        coarse_logits = self.coarse_logits(inputs)
+        output, coarse_logits = self._run_coarse_head(inputs)
         losses = add_prefix(
-            self._coarse_losses(coarse_logits, labels, batch_data_samples), "coarse"
+            coarse_losses(self.coarse_head, output, labels, batch_data_samples), "coarse"
         )
         points = select_training_points(coarse_logits, margin=self.margin, **self.training_points)
         point_logits = self.point_logits(inputs, coarse_logits, points)
@@ -273,15 +276,6 @@ class PointRendHead(BaseModule):
             losses["acc"] = 100 * hits.sum() / valid.sum().clamp(min=1)
         return losses
 
-    def _coarse_losses(
-        self, logits: Tensor, labels: Tensor, batch_data_samples: SampleList
-    ) -> dict[str, Tensor]:
-        if (labels != self.ignore_index).any():
-            return self.coarse_head.loss_by_feat(logits, batch_data_samples)
-        # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
-        losses = listed(self.coarse_head.loss_decode)
-        return {loss.loss_name: ignored_loss(logits) for loss in losses}
-
     # ---- shared by prediction and training -------------------------------------------------------
 
     def coarse_logits(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -289,18 +283,15 @@ class PointRendHead(BaseModule):
 
         Raises:
             ValueError: if a head's `in_index` or `in_channels` does not fit the feature maps, or
-            the
-                coarse head gives anything but one map of K channels.
+                the coarse head gives no map of K channels.
         """
+        return self._run_coarse_head(inputs)[1]
+
+    def _run_coarse_head(self, inputs: Sequence[Tensor]) -> tuple[CoarseOutput, Tensor]:
+        """Give the coarse head's output, and the logits that are all of it or its first part."""
         self._check_inputs(inputs)
-        logits = self.coarse_head(inputs)
-        if not isinstance(logits, Tensor) or logits.shape[1] != self.out_channels:
-            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ValueError(
-                f"coarse_head {type(self.coarse_head).__name__} must give one tensor "
-                f"(N, {self.out_channels}, h, w), got {got}"
-            )
-        return logits
+        output = run_coarse_head(self.coarse_head, inputs)
+        return output, main_logits(self.coarse_head, output, self.out_channels)
 
     def point_logits(
         self, inputs: Sequence[Tensor], coarse_logits: Tensor, points: Tensor
@@ -340,6 +331,11 @@ class PointRendHead(BaseModule):
         for index, channels in zip(
             self.point_head.in_index, self.point_head.in_channels, strict=True
         ):
+            if not isinstance(inputs[index], Tensor):
+                raise ValueError(
+                    f"point_head.in_index={self.point_head.in_index}: feature map {index} is a "
+                    f"{type(inputs[index]).__name__}, it must be a tensor (N, C, h, w)"
+                )
             if inputs[index].shape[1] != channels:
                 raise ValueError(
                     f"point_head.in_channels={self.point_head.in_channels} does not fit: feature "

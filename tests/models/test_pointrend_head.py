@@ -431,7 +431,10 @@ def test_feature_maps_that_do_not_fit_are_named(changes: dict, message: str) -> 
 def test_a_coarse_head_of_several_outputs_is_refused(monkeypatch) -> None:
     head = build_head()
     monkeypatch.setattr(head.coarse_head, "forward", lambda x: (x[0], x[1]))
-    with pytest.raises(ValueError, match="coarse_head FPNHead must give one tensor .*, got tuple"):
+    with pytest.raises(
+        ValueError,
+        match=r"coarse_head FPNHead must give logits \(N, 4, h, w\), .*, got \(1, 8, 16, 16\)",
+    ):
         head(feature_maps(64, 64))
 
 
