@@ -1,8 +1,12 @@
 """Bands around the boundaries of a label map: where sharpness is won or lost (paper, App. C)."""
 
+import math
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from mmseg_pointrend.core.distance import squared_distances, window_maximum
 
 
 def boundary_pixels(labels: Tensor, ignore_index: int = 255) -> Tensor:
@@ -40,7 +44,7 @@ def trimap(labels: Tensor, width: int, ignore_index: int = 255) -> Tensor:
 
     Args:
         labels: (N, H, W), integers.
-        width: pixels on each side, >= 1.
+        width: pixels on each side, >= 1. The paper's Table 8 has 8 and 20.
         ignore_index: label of void pixels.
 
     Returns:
@@ -49,17 +53,84 @@ def trimap(labels: Tensor, width: int, ignore_index: int = 255) -> Tensor:
     Raises:
         ValueError: for `width` < 1.
     """
+    return trimaps(labels, [width], ignore_index)[0]
+
+
+def trimaps(labels: Tensor, widths: Sequence[int], ignore_index: int = 255) -> list[Tensor]:
+    """Mark the bands of several widths, in the time that the widest takes; see `trimap`."""
+    for width in widths:
+        check_width(width)
+    if not widths:
+        return []
+    edges = boundary_pixels(labels, ignore_index)
+    distances = squared_distances(edges, max(widths) - 1)
+    # Beyond every limit, so in no band.
+    distances.masked_fill_(labels == ignore_index, torch.iinfo(distances.dtype).max)
+    return [distances <= (width - 1) ** 2 for width in widths]
+
+
+def check_width(width: int) -> None:
+    """Raise ValueError unless a trimap can be `width` pixels wide."""
     if not isinstance(width, int) or width < 1:
         raise ValueError(f"width must be an integer >= 1 (pixels), got {width!r}")
-    radius = width - 1
-    edges = boundary_pixels(labels, ignore_index).unsqueeze(1).float()
-    band = torch.zeros_like(edges)
-    # Dilation by a disk, one row of the disk at a time: a row is a horizontal maximum, then a
-    # shift.
-    for dy in range(-min(radius, labels.shape[1] - 1), min(radius, labels.shape[1] - 1) + 1):
-        reach = int((radius**2 - dy**2) ** 0.5)
-        row = F.max_pool2d(edges, (1, 2 * reach + 1), stride=1, padding=(0, reach))
-        length = labels.shape[1] - abs(dy)
-        target = band.narrow(2, max(dy, 0), length)
-        torch.maximum(target, row.narrow(2, max(-dy, 0), length), out=target)
-    return band.squeeze(1).bool() & (labels != ignore_index)
+
+
+def inner_boundary(labels: Tensor, distance: int | float, ignore_index: int = 255) -> Tensor:
+    """Mark the pixels of every mask that lie within a distance of the mask's own contour.
+
+    The masks are those of the classes of a label map. As in the authors' code for Boundary IoU
+    (Cheng et al., CVPR 2021), the region is the mask without its erosion by a square of 2 d + 1
+    pixels, and outside of the picture there is no mask. So a pixel is marked if a pixel of another
+    class, or the outside, lies at most d rows and d columns away.
+
+    Void pixels are in no mask and no contour: it is not known whether the mask goes on there.
+
+    Args:
+        labels: (N, H, W), integers.
+        distance: d, see `resolve_distance`.
+        ignore_index: label of void pixels.
+
+    Returns:
+        (N, H, W), bool.
+
+    Raises:
+        ValueError: for a distance out of range.
+    """
+    size = tuple(labels.shape[1:])
+    # No pixel is farther from the outside.
+    radius = min(resolve_distance(distance, size), max(size))
+    void, labels = labels == ignore_index, labels.to(torch.int32)
+    smallest, largest = torch.iinfo(labels.dtype).min, torch.iinfo(labels.dtype).max
+    marked = torch.zeros_like(void)
+    # Larger labels around, among them the outside's; then smaller ones. Void is never the maximum.
+    for values, outside in ((labels, largest), (-labels, smallest)):
+        around = window_maximum(values.masked_fill(void, smallest), radius, outside)
+        marked |= around > values
+    return marked & ~void
+
+
+def resolve_distance(distance: int | float, size: tuple[int, int]) -> int:
+    """Turn the distance d of Boundary IoU into pixels.
+
+    Args:
+        distance: an integer is a number of pixels, >= 1. A float in (0, 1) is a fraction of the
+            picture's diagonal, rounded to pixels, at least 1; the authors' code has 0.02.
+        size: (H, W) of the picture.
+
+    Raises:
+        ValueError: for a distance out of range.
+    """
+    check_distance(distance)
+    return distance if isinstance(distance, int) else max(1, round(distance * math.hypot(*size)))
+
+
+def check_distance(distance: int | float) -> None:
+    """Raise ValueError unless `resolve_distance` takes a distance."""
+    if isinstance(distance, bool) or not (
+        (isinstance(distance, int) and distance >= 1)
+        or (isinstance(distance, float) and 0 < distance < 1)
+    ):
+        raise ValueError(
+            "distance must be an integer >= 1 (pixels) or a float in (0, 1) (of the diagonal), "
+            f"got {distance!r}"
+        )

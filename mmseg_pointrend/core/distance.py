@@ -1,0 +1,71 @@
+"""Which pixels lie near others: exact, on whole maps at once, in integers."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def squared_distances(marked: Tensor, limit: int) -> Tensor:
+    """Measure the squared Euclidean distance of every pixel to the nearest marked pixel.
+
+    First along the columns, then along the rows: the distance transform of Felzenszwalb and
+    Huttenlocher (2012), which a limit makes a few passes over whole maps.
+
+    Args:
+        marked: (N, H, W), bool.
+        limit: pixels, >= 0. Distances beyond it are not told apart.
+
+    Returns:
+        (N, H, W), int16 or int64: exact up to `limit` ** 2, and larger than that elsewhere.
+
+    Raises:
+        ValueError: for a negative limit.
+    """
+    if limit < 0:
+        raise ValueError(f"limit must be >= 0 (pixels), got {limit}")
+    far = limit + 1
+    dtype = torch.int16 if 2 * far**2 <= torch.iinfo(torch.int16).max else torch.int64
+    nearest = torch.full(marked.shape, far, dtype=dtype, device=marked.device)
+    nearest.masked_fill_(marked, 0)
+    # Along the columns. Steps of 1, 2, 4, ... add up to every distance.
+    step = 1
+    while step <= limit and step < marked.shape[1]:
+        _approach(nearest, nearest, step, step, dim=1)
+        step *= 2
+    # Along the rows: y pixels off in a column dx columns away are y**2 + dx**2 off.
+    nearest *= nearest
+    columns = nearest.clone()
+    for dx in range(1, min(limit, marked.shape[2] - 1) + 1):
+        _approach(nearest, columns, dx, dx**2, dim=2)
+    return nearest
+
+
+def _approach(nearest: Tensor, source: Tensor, shift: int, cost: int, dim: int) -> None:
+    """Lower `nearest` to `source` plus `cost`, `shift` pixels away on either side."""
+    length = nearest.shape[dim] - shift
+    for here, there in ((shift, 0), (0, shift)):
+        target = nearest.narrow(dim, here, length)
+        torch.minimum(target, source.narrow(dim, there, length) + cost, out=target)
+
+
+def window_maximum(values: Tensor, radius: int, outside: int) -> Tensor:
+    """Find the maximum of the square of 2 `radius` + 1 pixels around every pixel.
+
+    Args:
+        values: (N, H, W), integers.
+        radius: pixels, >= 0.
+        outside: the value beyond the edge of the map.
+
+    Returns:
+        (N, H, W), the type of `values`.
+    """
+    values = F.pad(values, [radius] * 4, value=outside)
+    side = 2 * radius + 1
+    for dim in (1, 2):
+        reach = 1  # The maximum of so many pixels, from each pixel on, is known.
+        while reach < side:
+            step = min(reach, side - reach)
+            length = values.shape[dim] - step
+            values = torch.maximum(values.narrow(dim, 0, length), values.narrow(dim, step, length))
+            reach += step
+    return values

@@ -1,0 +1,88 @@
+"""The measures that the metrics count and report: IoU of whole pictures, bands and boundaries."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mmseg_pointrend.core import (
+    check_distance,
+    check_width,
+    inner_boundary,
+    intersections_and_unions,
+    trimaps,
+)
+
+
+class IoUMeasures:
+    """Several kinds of IoU, counted in one pass over a label map and its predictions.
+
+    Void pixels count in none of them, whatever is predicted there.
+
+    Args:
+        whole: whether to measure whole pictures.
+        widths: of trimaps, pixels, see `core.trimap`.
+        distances: of Boundary IoU, pixels (int) or fractions of the diagonal (float), see
+            `core.inner_boundary`.
+        ignore_index: label of void pixels.
+
+    Attributes:
+        names: of the M measures: `mIoU`, `trimap/mIoU@<w>px`, `boundary/mIoU@<d>px` or, for a
+            fraction, `boundary/mIoU@<d>`.
+
+    Raises:
+        ValueError: for a width or distance out of range.
+    """
+
+    def __init__(
+        self,
+        whole: bool = False,
+        widths: Sequence[int] = (),
+        distances: Sequence[int | float] = (),
+        ignore_index: int = 255,
+    ) -> None:
+        for width in widths:
+            check_width(width)
+        for distance in distances:
+            check_distance(distance)
+        self.whole, self.ignore_index = whole, ignore_index
+        self.widths, self.distances = tuple(widths), tuple(distances)
+        self.names = (
+            *(["mIoU"] if whole else []),
+            *(f"trimap/mIoU@{width}px" for width in self.widths),
+            *(f"boundary/mIoU@{d}px" if isinstance(d, int) else f"boundary/mIoU@{d}"
+              for d in self.distances),
+        )  # fmt: skip
+
+    def count(self, predictions: Sequence[Tensor], target: Tensor, num_classes: int) -> Tensor:
+        """Count intersections and unions of one image.
+
+        Args:
+            predictions: P label maps (1, H, W), integers in [0, K).
+            target: (1, H, W), integers.
+            num_classes: K.
+
+        Returns:
+            (P, M, 2, K), int64, on the CPU: P maps, M measures, intersections and unions.
+        """
+        valid = target != self.ignore_index
+        same = [valid] if self.whole else []
+        same += trimaps(target, self.widths, self.ignore_index)
+        true = same + self._boundaries(target)
+        counts = []
+        for predicted in predictions:
+            # Where the truth is void, a prediction has neither pixels nor contours.
+            found = same + self._boundaries(predicted.masked_fill(~valid, self.ignore_index))
+            counts += [
+                intersections_and_unions(predicted, target, num_classes, *regions)
+                for regions in zip(found, true, strict=True)
+            ]
+        return torch.stack(counts).unflatten(0, (len(predictions), -1)).cpu()
+
+    def _boundaries(self, labels: Tensor) -> list[Tensor]:
+        return [inner_boundary(labels, d, self.ignore_index) for d in self.distances]
+
+
+def percent(share: Tensor) -> float:
+    """Mean of (K,) shares that are not NaN, in percent, to two decimals."""
+    return round(100 * share.nanmean().item(), 2)
