@@ -9,5 +9,6 @@
 - `benchmarking`: speed and memory of predictions and training steps, beside mmsegmentation's; how
   the cost of rendering grows with pixels, classes and points.
 - `counting`: parameters, multiply-adds and activations.
+- `training_points_figure`: a picture of the strategies for choosing training points.
 - `console`: what command-line tools share.
 """

@@ -1,5 +1,6 @@
 """PointRend as one decode head: a coarse head, and a point head that renders its prediction."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -54,13 +55,16 @@ class PointRendHead(BaseModule):
         out_channels: K. `num_classes` by default; 1 for two classes told apart by one logit.
         threshold: with one output channel, the probability above which a pixel is class 1.
         ignore_index: label of pixels that count in no loss.
-        training_points: arguments of `core.select_training_points`: `num_points`,
-            `oversample_ratio`, `importance_sample_ratio`.
+        training_points: arguments of `core.select_training_points`: `num_points`, and `strategy`
+            (a row of the paper's Table 4) or `oversample_ratio` and `importance_sample_ratio`.
         subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`,
             `max_margin`. 0 steps give the coarse prediction. `num_points` (N) is a number of
             points, "stride-16" or a fraction of the pixels, see `core.resolve_num_points`.
         uncertainty: "logit" (as detectron2, mmsegmentation and the published weights) or
             "probability" (as the paper's text).
+        coarse_at_fine: resize the coarse logits, bilinearly, to the size of the fine-grained map
+            (of several, the one with the most pixels) before the point head's coarse features are
+            read from them. Where the two sizes are equal, nothing changes.
         loss_point: config of the loss on the points, or of several; cross entropy by default.
         init_cfg: initialisation of the whole head, rarely needed.
 
@@ -82,6 +86,7 @@ class PointRendHead(BaseModule):
         training_points: dict | None = None,
         subdivision: dict | None = None,
         uncertainty: str = "logit",
+        coarse_at_fine: bool = False,
         loss_point: dict | Sequence[dict] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -93,6 +98,7 @@ class PointRendHead(BaseModule):
         if uncertainty not in MARGINS:
             raise ValueError(f"uncertainty must be one of {list(MARGINS)}, got {uncertainty!r}")
         self.margin = MARGINS[uncertainty]
+        self.coarse_at_fine = coarse_at_fine
 
         self.num_classes = num_classes
         self.out_channels = num_classes if out_channels is None else out_channels
@@ -192,9 +198,11 @@ class PointRendHead(BaseModule):
         """Put the arguments of `core.render` together."""
         coarse_logits = self.coarse_logits(inputs)
         settings = dict(self.subdivision, steps=self.subdivision["steps"] + extra_steps)
+        # Once for all steps: `point_logits` leaves a map alone that has the size.
+        coarse_map = self._coarse_map(inputs, coarse_logits)
         return dict(
             coarse_logits=coarse_logits,
-            predict_points=lambda points: self.point_logits(inputs, coarse_logits, points),
+            predict_points=lambda points: self.point_logits(inputs, coarse_map, points),
             margin=self.margin,
             **settings,
         )
@@ -303,7 +311,15 @@ class PointRendHead(BaseModule):
         """
         fine = [point_sample(inputs[index], points) for index in self.point_head.in_index]
         fine = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
-        return self.point_head(fine, point_sample(coarse_logits, points))
+        coarse_map = self._coarse_map(inputs, coarse_logits)
+        return self.point_head(fine, point_sample(coarse_map, points))
+
+    def _coarse_map(self, inputs: Sequence[Tensor], coarse_logits: Tensor) -> Tensor:
+        """Give the (N, K, ...) map in which the coarse features of points are read."""
+        if not self.coarse_at_fine:
+            return coarse_logits
+        sizes = [tuple(inputs[index].shape[2:]) for index in self.point_head.in_index]
+        return self.predict_by_feat(coarse_logits, max(sizes, key=math.prod))
 
     def labels_from_logits(self, logits: Tensor) -> Tensor:
         """Decide: (N, K, ...) logits -> (N, ...) int64 labels."""
