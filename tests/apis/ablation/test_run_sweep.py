@@ -2,6 +2,7 @@
 
 import csv
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -46,83 +47,69 @@ def fake_srun(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
     return told
 
 
-def test_workers_and_skipping(
-    options: dict, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_a_sweep_goes_on_where_it_stopped(
+    options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
-    def sweep(iterations: int = 4) -> list:
-        return run_sweep("uncertainty", tmp_path, (1,), iterations, workers=2, options=options)
+    """Two workers, one is killed after a checkpoint; the next time an srun goes on from there."""
+    told = fake_srun(tmp_path, monkeypatch, 'exec "$@"')
+    monkeypatch.setenv("GPUS", "0")
+    work, popen = tmp_path / "work", subprocess.Popen
 
-    assert sweep() == []
+    def sweep(iterations: int = 12, slurm: str | None = None) -> list:
+        return run_sweep(
+            "coarse-heads", work, (1,), iterations, workers=2, slurm=slurm, options=options
+        )
+
+    def start(command: list[str], **kwargs: object) -> subprocess.Popen:
+        """Start a run; kill PointRend's when its second checkpoint is written."""
+        process, note = popen(command, **kwargs), Path(command[-1]) / "training/last_checkpoint"
+        if "pointrend" in str(note):
+            while process.poll() is None and not (note.exists() and "iter_2" in note.read_text()):
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGKILL)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    (failed,) = sweep()
+    killed, finished = (work / f"fpn-r18-small{end}/seed-1" for end in ("_pointrend", ""))
+    assert failed.folder == killed and not (killed / "training/iter_12.pth").exists()
     printed = capfd.readouterr().out
     assert "2 runs, 0 of them finished before" in printed
     assert "(1 remain)" in printed and "(0 remain)" in printed
-    with open(tmp_path / "results.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["variant"], row["seed"]) for row in rows] == [
-        (f"train-{training}_test-{test}", "1")
-        for training in ("logit", "probability")
-        for test in ("logit", "probability")
-    ]
-    assert all(0 < float(row["trimap/mIoU@2px"]) < 100 for row in rows)
-    assert "| train-logit_test-logit | 1 |" in (tmp_path / "results.md").read_text()
-    assert (tmp_path / "results.png").stat().st_size > 5000
     # Both were at work at the same time.
-    logs = sorted(tmp_path.glob("*/seed-1/output.log"))
-    results = [log.with_name("result.json") for log in logs]
-    started = [log.with_name("run.json").stat().st_mtime for log in logs]
-    assert max(started) < min(result.stat().st_mtime for result in results)
+    result = (finished / "result.json").stat()
+    assert (killed / "training").stat().st_ctime < result.st_mtime
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert sweep(slurm="debug") == []
+    assert "2 runs, 1 of them finished before" in capfd.readouterr().out
+    assert (finished / "result.json").stat().st_mtime_ns == result.st_mtime_ns
+    (line,) = told.read_text().splitlines()
+    assert line.startswith("--partition=debug --job-name=fpn-r18-small_pointrend_1 --ntasks=1 ")
+    assert "resumed epoch: 0, iter: 2" in (killed / "output.log").read_text()
+
+    with open(work / "results.csv", newline="") as file:
+        rows = {row["variant"]: row for row in csv.DictReader(file)}
+    assert list(rows) == [
+        f"fpn-r18-small{end}" for end in ("", "_pointrend_coarse-map", "_pointrend")
+    ]
+    assert all(0 < float(row["trimap/mIoU@2px"]) < 100 for row in rows.values())
+    # The options of a test run arrive there.
+    assert len({row["mIoU"] for row in rows.values()}) == 3
+    assert "| fpn-r18-small_pointrend | 1 |" in (work / "results.md").read_text()
+    assert (work / "results.png").stat().st_size > 5000
 
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second training"))
-    before = [result.stat().st_mtime_ns for result in results]
     assert sweep() == []
     assert "2 runs, 2 of them finished before" in capfd.readouterr().out
-    assert [result.stat().st_mtime_ns for result in results] == before
     with pytest.raises(ValueError, match="other settings.*asked: .*; give another work-dir"):
         sweep(iterations=5)
 
 
-def test_a_killed_run_goes_on_under_slurm(
-    options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed after a checkpoint, the training resumes from it; the second time an srun starts it.
-
-    Its eight variants are test runs of this one model.
-    """
-    told = fake_srun(tmp_path, monkeypatch, 'exec "$@"')
-    run = tmp_path / "work/as-configured/seed-0"
-
-    def start(*_: object, **kwargs: object) -> subprocess.Popen:
-        """Start a run and kill it when its second checkpoint is written."""
-        process = original(*_, **kwargs)
-        note = run / "training/last_checkpoint"
-        while process.poll() is None and not (note.exists() and "iter_2.pth" in note.read_text()):
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        return process
-
-    original = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", start)
-    arguments = ("resolution-and-points", tmp_path / "work", (0,), 12)
-    (failed,) = run_sweep(*arguments, options=options)
-    assert failed.folder == run and not (run / "result.json").exists()
-    assert not (run / "training/iter_12.pth").exists()
-
-    monkeypatch.setattr(subprocess, "Popen", original)
-    monkeypatch.setenv("GPUS", "0")
-    assert run_sweep(*arguments, slurm="debug", options=options) == []
-    assert "--partition=debug --job-name=as-configured_0 --ntasks=1" in told.read_text()
-    assert "resumed epoch: 0, iter: 2" in (run / "output.log").read_text()
-    with open(tmp_path / "work/results.csv", newline="") as file:
-        values = {row["variant"]: row for row in csv.DictReader(file)}
-    assert len(values) == 8
-    # Rendering and points matter to the result, so the options arrived.
-    assert values["steps-0"]["mIoU"] != values["steps-3"]["mIoU"]
-
-
 def test_a_failing_run_is_named_and_the_others_go_on(
-    options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
 ) -> None:
-    """The stand-in for srun runs nothing: it fails for one variant and invents the others."""
+    """The tool; its srun runs nothing: it fails for one variant and invents the others."""
     fake_srun(
         tmp_path,
         monkeypatch,
@@ -130,14 +117,16 @@ def test_a_failing_run_is_named_and_the_others_go_on(
         '[[ $variant == uniform ]] && { echo "no space left"; exit 3; }\n'
         'echo "{\\"metrics\\": {\\"$variant\\": {\\"mIoU\\": 1.0}}}" > "$folder/result.json"',
     )
-    command = [
-        sys.executable, ROOT / "tools/ablate.py", "strategies", "--work-dir", "work", "--slurm",
-        "debug", "--iterations", "4", "--cfg-options",
-        *(f"{key}={value}".replace(" ", "") for key, value in options.items()),
-    ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1, done.stdout + done.stderr
-    last = done.stdout.strip().splitlines()[-2:]
+    monkeypatch.setenv("GPUS", "1")
+    monkeypatch.setattr(sys, "argv", [
+        "ablate.py", "strategies", "--work-dir", "work", "--slurm", "debug", "--iterations", "4",
+        "--cfg-options", *(f"{key}={value}".replace(" ", "") for key, value in options.items()),
+    ])  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "tools/ablate.py"), run_name="__main__")
+    assert end.value.code == 1
+    last = capfd.readouterr().out.strip().splitlines()[-2:]
     assert last[0] == "failed: uniform, seed 0; see work/uniform/seed-0/output.log"
     assert last[1].strip() == "no space left"
     table = (tmp_path / "work/results.md").read_text()

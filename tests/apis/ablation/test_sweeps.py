@@ -1,17 +1,19 @@
 """What the sweeps vary: every option fits the model, and every variant differs from the others."""
 
-from functools import reduce
+import functools
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from torch import nn
 
 from mmseg_pointrend.apis.ablation.run_folder import plan_run
 from mmseg_pointrend.apis.ablation.run_sweep import DEFAULT_CONFIG
 from mmseg_pointrend.apis.ablation.sweeps import SWEEPS, build_sweep
-from mmseg_pointrend.apis.configs import fit_to_machine, shipped_config
+from mmseg_pointrend.apis.configs import shipped_config
+from mmseg_pointrend.core import MARGINS
 
 SCENES = shipped_config(DEFAULT_CONFIG)
 CITYSCAPES = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
@@ -34,32 +36,33 @@ def _scope() -> None:
 
 
 def at(config: Config, key: str) -> object:
-    return reduce(lambda node, part: node[part], key.split("."), config)
+    return functools.reduce(lambda node, part: node[part], key.split("."), config)
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_every_variant_builds_the_model_it_says(name: str, tmp_path: Path) -> None:
-    sweep = build_sweep(name, SCENES)
-    built = []
+@functools.cache
+def build_all(name: str) -> dict[str, nn.Module]:
+    """Build the model of every variant of a sweep, and check that its options are in its config."""
+    sweep, built = build_sweep(name, SCENES), {}
     for training in sweep.trainings:
-        run = plan_run(training, 3, tmp_path, SCENES, 4, widths=sweep.widths)
-        for tests in training.variants.values():
+        run = plan_run(training, 3, Path("unused"), SCENES, 4, widths=sweep.widths)
+        for variant, tests in training.variants.items():
             config = Config.fromstring(run.config, ".py")
             config.merge_from_dict(tests)
             for key, value in (training.options | tests).items():
                 assert at(config, key) == value
-            fit_to_machine(config)
-            built.append(MODELS.build(config.model))
-    assert len(built) == len(variants(name)) >= 3
+            built[variant] = MODELS.build(config.model)
+    return built
 
 
-def test_the_built_models_have_what_the_variant_names(tmp_path: Path) -> None:
-    """The point head's options arrive in its layers, not only in the config."""
-    heads = {}
-    for training in build_sweep("point-head", SCENES).trainings:
-        run = plan_run(training, 0, tmp_path, SCENES)
-        model = MODELS.build(Config.fromstring(run.config, ".py").model)
-        heads[training.name] = model.decode_head
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_variant_builds(name: str) -> None:
+    built = build_all(name)
+    assert list(built) == list(variants(name)) and len(built) >= 3
+
+
+def test_the_built_models_are_what_the_variants_name() -> None:
+    """The options arrive in the models, not only in the config."""
+    heads = {name: model.decode_head for name, model in build_all("point-head").items()}
     base = heads.pop("as-configured_depth-3_width-64_relu")
     assert [len(heads[f"depth-{depth}"].point_head.fcs) for depth in (0, 1, 2, 4)] == [0, 1, 2, 4]
     assert heads["width-256"].point_head.fcs[0].conv.out_channels == 256
@@ -68,6 +71,10 @@ def test_the_built_models_have_what_the_variant_names(tmp_path: Path) -> None:
     assert base.point_head.fc_seg.in_channels == 64 + 9
     assert heads["coarse-to-first-layer"].point_head.fc_seg.in_channels == 64
     assert len(base.point_head.fcs) == 3 and len(heads) == 9
+    for name, model in build_all("strategies").items():
+        assert model.decode_head.training_points["strategy"] == name
+    for name, model in build_all("uncertainty").items():
+        assert model.decode_head.margin is MARGINS[name.rpartition("-")[2]]
 
 
 def test_the_papers_tables() -> None:
