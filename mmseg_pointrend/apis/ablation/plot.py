@@ -76,6 +76,7 @@ def _draw_curves(axis: Axes, rows: Sequence[Row], metrics: Sequence[str]) -> Non
         means, deviations = zip(*points, strict=True)
         axis.errorbar(widths, means, yerr=deviations, marker="o", capsize=3, label=variant)
     axis.set(xlabel="distance to a boundary (px)", ylabel="trimap mIoU (%)")
+    axis.set_xticks(widths)
     axis.legend(frameon=False, fontsize="small")
     _tidy(axis)
 
