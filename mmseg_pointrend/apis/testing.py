@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 
+import mmseg_pointrend.evaluation  # registers RefinementMetric
 import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
@@ -27,6 +28,9 @@ def test(
     local_rank: int | None = None,
 ) -> dict[str, float]:
     """Measure a checkpoint on the config's test data.
+
+    Of a PointRend model the coarse prediction is measured as well, in the same forward pass: see
+    `RefinementMetric`. `options={"model.predict_coarse": False}` leaves that out.
 
     Args:
         config_path: config file.
@@ -56,6 +60,7 @@ def test(
         _paint(config, str(show_dir))
     if tta:
         _augment(config)
+    _compare_with_coarse(config)
     return Runner.from_cfg(config).test()
 
 
@@ -63,9 +68,13 @@ def test(
 test.__test__ = False
 
 
+def _evaluators(config: Config) -> list[dict]:
+    found = config.get("test_evaluator") or []
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
 def _write_predictions(config: Config, folder: str) -> None:
-    evaluators = config.test_evaluator
-    for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+    for evaluator in _evaluators(config):
         if evaluator["type"] == "IoUMetric":
             evaluator["output_dir"] = folder
             return
@@ -89,12 +98,38 @@ def _augment(config: Config) -> None:
             )
     config.test_dataloader.dataset.pipeline = config.tta_pipeline
     tta_model = dict(config.tta_model)
-    if tta_model["type"] == "SegTTAModel" and _is_encoder_decoder(config.model):
+    # Other segmentors keep mmsegmentation's.
+    if tta_model["type"] == "SegTTAModel" and _is_a(config.model, EncoderDecoder):
         tta_model["type"] = "PointRendTTA"
     config.model = dict(**tta_model, module=config.model)
 
 
-def _is_encoder_decoder(model: dict) -> bool:
-    """Whether `PointRendTTA` can take a model; other segmentors keep mmsegmentation's."""
-    segmentor = MODELS.get(model["type"])
-    return isinstance(segmentor, type) and issubclass(segmentor, EncoderDecoder)
+def _compare_with_coarse(config: Config) -> None:
+    """Measure the coarse prediction beside the refined one, wherever both and the truth are there.
+
+    That is, for a `PointRend` that is tested alone or by `PointRendTTA`, unless the config sets
+    `predict_coarse=False` or writes label maps without measuring (`format_only`).
+    """
+    model, evaluators = config.model, _evaluators(config)
+    if not evaluators:
+        return
+    if _is_a(model, MODELS.get("PointRendTTA")):
+        model = model.module
+    if not _is_a(model, MODELS.get("PointRend")) or not model.get("predict_coarse", True):
+        return
+    # With "metrics", the config builds an evaluator of its own.
+    if any(evaluator.get("format_only") or "metrics" in evaluator for evaluator in evaluators):
+        return
+    model.predict_coarse = True
+    if any(evaluator["type"] == "RefinementMetric" for evaluator in evaluators):
+        return
+    ignored = [evaluator.ignore_index for evaluator in evaluators if "ignore_index" in evaluator]
+    metric = dict(type="RefinementMetric", ignore_index=(*ignored, 255)[0])
+    config.test_evaluator = [*evaluators, metric]
+
+
+def _is_a(model: dict, base: type) -> bool:
+    """Whether a model's config names a class, by itself or by its name, that descends from one."""
+    found = model["type"]
+    found = MODELS.get(found) if isinstance(found, str) else found
+    return isinstance(found, type) and issubclass(found, base)

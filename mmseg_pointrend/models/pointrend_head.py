@@ -153,18 +153,24 @@ class PointRendHead(BaseModule):
 
     # ---- prediction ------------------------------------------------------------------------------
 
-    def forward(self, inputs: Sequence[Tensor], extra_steps: int = 0) -> Tensor:
+    def forward(
+        self,
+        inputs: Sequence[Tensor],
+        extra_steps: int = 0,
+        coarse_logits: Tensor | None = None,
+    ) -> Tensor:
         """Render.
 
         Args:
             inputs: feature maps, each (N, C_i, h_i, w_i).
             extra_steps: subdivision steps beyond those of the settings.
+            coarse_logits: (N, K, h, w), if the coarse head has run already.
 
         Returns:
             (N, K, h s^T, w s^T) logits, (h, w) being the coarse grid, s the scale factor and T the
             number of steps.
         """
-        return render(**self._rendering(inputs, extra_steps))
+        return render(**self._rendering(inputs, extra_steps, coarse_logits))
 
     def predict_labels(
         self,
@@ -172,6 +178,7 @@ class PointRendHead(BaseModule):
         batch_img_metas: list[dict],
         input_size: tuple[int, int],
         extra_steps: int = 0,
+        coarse_logits: Tensor | None = None,
     ) -> list[Tensor]:
         """Render labels at the original pictures' pixels, but not the logits of every pixel.
 
@@ -180,12 +187,34 @@ class PointRendHead(BaseModule):
             batch_img_metas: for each of the N images what the pipeline did, see `restoring_warp`.
             input_size: (H, W) of the network's input.
             extra_steps: subdivision steps beyond those of the settings.
+            coarse_logits: (N, K, h, w), if the coarse head has run already.
 
         Returns:
             For each image (H', W'), in the smallest integer type that holds K labels: what the
             logits of `forward`, brought back to the original picture, would decide.
         """
-        rendering = self._rendering(inputs, extra_steps)
+        rendering = self._rendering(inputs, extra_steps, coarse_logits)
+        return self._render_labels(rendering, batch_img_metas, input_size)
+
+    def coarse_labels(
+        self, coarse_logits: Tensor, batch_img_metas: list[dict], input_size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Decide by the coarse logits alone, at the original pictures' pixels.
+
+        Args:
+            coarse_logits: (N, K, h, w).
+            batch_img_metas: for each of the N images what the pipeline did, see `restoring_warp`.
+            input_size: (H, W) of the network's input.
+
+        Returns:
+            What `predict_labels` gives after 0 subdivision steps.
+        """
+        rendering = dict(self._rendering((), coarse_logits=coarse_logits), steps=0)
+        return self._render_labels(rendering, batch_img_metas, input_size)
+
+    def _render_labels(
+        self, rendering: dict, batch_img_metas: list[dict], input_size: tuple[int, int]
+    ) -> list[Tensor]:
         finer = rendering.get("scale_factor", 2) ** rendering["steps"]
         grid = tuple(side * finer for side in rendering["coarse_logits"].shape[2:])
         warps = [restoring_warp(meta, input_size, grid) for meta in batch_img_metas]
@@ -197,9 +226,15 @@ class PointRendHead(BaseModule):
         rendering = self._rendering(inputs)
         return rendering["coarse_logits"], subdivide(**rendering)
 
-    def _rendering(self, inputs: Sequence[Tensor], extra_steps: int = 0) -> dict:
+    def _rendering(
+        self,
+        inputs: Sequence[Tensor],
+        extra_steps: int = 0,
+        coarse_logits: Tensor | None = None,
+    ) -> dict:
         """Put the arguments of `core.render` together."""
-        coarse_logits = self.coarse_logits(inputs)
+        if coarse_logits is None:
+            coarse_logits = self.coarse_logits(inputs)
         settings = dict(self.subdivision, steps=self.subdivision["steps"] + extra_steps)
         # Once for all steps: `point_logits` leaves a map alone that has the size.
         coarse_map = self._coarse_map(inputs, coarse_logits)

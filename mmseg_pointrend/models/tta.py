@@ -26,6 +26,9 @@ class PointRendTTA(SegTTAModel):
         data_preprocessor: config that replaces the segmentor's own.
         keep_probabilities: leave the mean probabilities, (K, H, W), as `seg_probabilities` in the
             results.
+
+    With a `PointRend` that has `predict_coarse`, the results also have `coarse_sem_seg`, decided by
+    the mean of the coarse probabilities.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class PointRendTTA(SegTTAModel):
             samples = self._add_view(sums, inputs, samples)
             results = results or samples
         for sample, total in zip(results, sums, strict=True):
-            mean = total.div_(len(data["inputs"]))
+            mean, *coarse = total.div_(len(data["inputs"]))
             sample.set_data(dict(pred_sem_seg=PixelData(data=self._decide(mean))))
+            for found in coarse:
+                sample.set_data(dict(coarse_sem_seg=PixelData(data=self._decide(found))))
             if self.keep_probabilities:
                 sample.set_data(dict(seg_probabilities=PixelData(data=mean)))
         return results
@@ -71,13 +76,16 @@ class PointRendTTA(SegTTAModel):
         )
         first = not sums
         for index, logits in enumerate(predict(**view)):
-            probabilities = _to_probabilities(logits)
+            # (1, K, H, W), or (2, K, H, W) with coarse logits behind the others.
+            probabilities = logits.float().unflatten(0, (-1, self.module.out_channels))
+            for found in probabilities:
+                _to_probabilities(found)
             if first:
                 sums.append(probabilities)
             else:
                 sums[index] += probabilities
             # Or they would live on while the next image is predicted.
-            del logits, probabilities
+            del logits, probabilities, found
         return view["data_samples"]
 
     def _decide(self, mean: Tensor) -> Tensor:
@@ -86,12 +94,11 @@ class PointRendTTA(SegTTAModel):
         return mean.argmax(dim=0, keepdim=True)
 
 
-def _to_probabilities(logits: Tensor) -> Tensor:
-    """Turn (K, H, W) logits into probabilities, in place; half precision becomes float32."""
-    logits = logits.float()
+def _to_probabilities(logits: Tensor) -> None:
+    """Turn (K, H, W) logits into probabilities, in place."""
     if len(logits) == 1:
-        return logits.sigmoid_()
+        logits.sigmoid_()
+        return
     logits -= logits.amax(dim=0, keepdim=True)
     logits.exp_()
     logits /= logits.sum(dim=0, keepdim=True)
-    return logits

@@ -44,6 +44,23 @@ def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> subprocess
     return run(sys.executable, ROOT / "tools" / name, *arguments, cwd=cwd, **kwargs)
 
 
+def check_comparison(tested: subprocess.CompletedProcess, *classes: str) -> None:
+    """A test has printed the coarse prediction's numbers beside the refined one's."""
+    text = tested.stdout + tested.stderr
+    results = re.findall(r"Iter\(test\).*", text)[-1]
+    numbers = {name: float(value) for name, value in re.findall(r" ([\w/@.]+): ([-\d.]+)", results)}
+    for measure in ("mIoU", "trimap/mIoU@8px", "trimap/mIoU@20px", "boundary/mIoU@0.02"):
+        coarse, refined, gain = (
+            numbers[f"{kind}/{measure}"] for kind in ("coarse", "refined", "gain")
+        )
+        assert 0 <= coarse <= 100 and 0 <= refined <= 100
+        assert gain == pytest.approx(refined - coarse, abs=1e-3)
+        assert re.search(rf"\| {measure} +\| +{coarse:.2f} \| +{refined:.2f} \|", text)
+    assert numbers["refined/mIoU"] == pytest.approx(numbers["mIoU"], abs=1e-3)
+    for name in (*classes, r"IoU \(%\)"):
+        assert len(re.findall(rf"\| {name} +\|(?: +\S+ \|){{3}}", text)) == 1
+
+
 def free_port() -> str:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -72,7 +89,7 @@ def test_cityscapes_train_resume_test(tmp_path: Path) -> None:
             "test.py", config, work / "iter_4.pth", "--work-dir", work, "--out", out,
             "--show-dir", shown, *extra, *small_options(data), cwd=tmp_path,
         )  # fmt: skip
-        assert re.search(r"Iter\(test\).*mIoU: \d", tested.stdout + tested.stderr)
+        check_comparison(tested, "road", "bicycle")
         names = {"munster_000000_000019_leftImg8bit.png", "munster_000001_000019_leftImg8bit.png"}
         assert {path.name for path in out.iterdir()} == names
         for name in names:
@@ -90,7 +107,7 @@ def test_ade20k_train_and_test(tmp_path: Path) -> None:
         "test.py", config, work / "iter_2.pth", "--work-dir", work, "--out", tmp_path / "out",
         *small_options(data), cwd=tmp_path,
     )  # fmt: skip
-    assert re.search(r"Iter\(test\).*mIoU: \d", tested.stdout + tested.stderr)
+    check_comparison(tested, "wall", "flag")
     for path in (tmp_path / "out").iterdir():
         labels = np.array(Image.open(path))
         assert labels.shape == (67, 131) and 1 <= labels.min() and labels.max() <= 150
@@ -107,8 +124,7 @@ def test_two_classes_of_ones_own(tmp_path: Path) -> None:
             "test.py", config, work / "iter_2.pth", "--work-dir", work, "--out", out, *extra,
             *small_options(data), "model.decode_head.threshold=0.4", cwd=tmp_path,
         )  # fmt: skip
-        assert re.search(r"Iter\(test\).*mIoU: \d", tested.stdout + tested.stderr)
-        assert "crack" in tested.stdout + tested.stderr
+        check_comparison(tested, "background", "crack")
         for path in out.iterdir():
             labels = np.array(Image.open(path))
             assert labels.shape == (67, 131) and set(np.unique(labels)) <= {0, 1}

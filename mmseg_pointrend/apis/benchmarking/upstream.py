@@ -143,7 +143,8 @@ def check_pointrend(model: ConfigDict, versus: str) -> None:
 def _replace(model: ConfigDict, **values: object) -> ConfigDict:
     """Copy a config and set keys of it; `ConfigDict.update` would merge what is there."""
     config = copy.deepcopy(model)
-    config.pop("predict_logits", None)
+    for key in ("predict_logits", "predict_coarse"):
+        config.pop(key, None)
     for key, value in values.items():
         config[key] = ConfigDict(value) if isinstance(value, dict) else value
     return config
