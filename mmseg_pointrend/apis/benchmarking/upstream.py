@@ -50,7 +50,7 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
         decode_head=[coarse_config(model), point_head_config(head)],
         train_cfg=_TRAINING_POINTS | dict(head.get("training_points") or {}),
         test_cfg=dict(
-            mode="whole",
+            **(model.get("test_cfg") or dict(mode="whole")),
             subdivision_steps=subdivision["steps"],
             subdivision_num_points=num_points,
             scale_factor=subdivision["scale_factor"],
