@@ -61,7 +61,11 @@ LIGHT = {
     "r103": {"model.backbone.depth": 50},
     "deeplabv3plus": NARROW,
     "fcn_r50": NARROW,
-    "upernet": NARROW,
+    "upernet": {**NARROW, "model.backbone.depths": [2, 2, 2, 2]},
+    "hr18": {
+        "model.backbone.extra.stage3.num_modules": 1,
+        "model.backbone.extra.stage4.num_modules": 1,
+    },
     "unet": {
         "model.backbone.base_channels": 16,
         "model.decode_head.coarse_head.in_channels": 64,
