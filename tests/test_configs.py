@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import mmseg
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -13,6 +16,7 @@ from mmseg_pointrend.apis.configs import load_config, prepare_config
 from mmseg_pointrend.core import resolve_bias
 
 ROOT = Path(__file__).parents[1] / "configs"
+MMSEG = Path(mmseg.__file__).parent / ".mim/configs"
 # Files named my_* are a user's own.
 CONFIGS = sorted(
     path
@@ -20,6 +24,13 @@ CONFIGS = sorted(
     if "_base_" not in path.parts and not path.name.startswith("my_")
 )
 NAMES = [str(path.relative_to(ROOT)) for path in CONFIGS]
+
+DEEPLABV3 = "pointrend/pointrend-deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py"
+# mmsegmentation writes these defaults of its heads out.
+HEAD_DEFAULTS = dict(
+    align_corners=False,
+    loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
+)
 
 EXPECTED = {
     f"{folder}/{name}_{backbone}_{rest}.py"
@@ -30,20 +41,57 @@ EXPECTED = {
     "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "pointrend/pointrend_r50_my-dataset-512x1024.py",
+    "pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
+    "sem_fpn/fpn_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
+    "pointrend/pointrend-deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py",
+    "deeplabv3/deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py",
+    "deeplabv3/deeplabv3_r103-d8_4xb4-90k_cityscapes-768x768.py",
+    "pointrend/pointrend-deeplabv3plus_r50-d8_4xb2-80k_cityscapes-512x1024.py",
+    "pointrend/pointrend-fcn_r50-d8_4xb2-80k_cityscapes-512x1024.py",
+    "pointrend/pointrend-fcn_hr18_4xb2-80k_cityscapes-512x1024.py",
+    "pointrend/pointrend-upernet_swin-t_8xb2-160k_ade20k-512x512.py",
+    "pointrend/pointrend-segformer_mit-b0_8xb2-160k_ade20k-512x512.py",
+    "pointrend/pointrend-fcn_unet-s5-d16_4xb4-40k_chase-db1-128x128.py",
 }
+
+
+# Deep and wide models, cut down to what changes no code path.
+NARROW = {"model.decode_head.coarse_head.channels": 64}
+LIGHT = {
+    "r101-p3p5": {"model.backbone.depth": 50},
+    "r103": {"model.backbone.depth": 50},
+    "deeplabv3plus": NARROW,
+    "fcn_r50": NARROW,
+    "upernet": {**NARROW, "model.backbone.depths": [2, 2, 2, 2]},
+    "hr18": {
+        "model.backbone.extra.stage3.num_modules": 1,
+        "model.backbone.extra.stage4.num_modules": 1,
+    },
+    "unet": {
+        "model.backbone.base_channels": 16,
+        "model.decode_head.coarse_head.in_channels": 64,
+        "model.decode_head.point_head.in_channels": [16],
+        "model.auxiliary_head.in_channels": 32,
+    },
+}
+
+
+def light(name: str) -> dict:
+    """Options that make a config's model affordable; empty for most."""
+    return next((options for part, options in LIGHT.items() if part in name), {})
 
 
 def test_the_configs_are_these() -> None:
     assert set(NAMES) == EXPECTED
-    assert len(NAMES) == 11
+    assert len(NAMES) == 22
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
 def test_config_trains_and_predicts(path: Path) -> None:
-    config = prepare_config(
-        path, options={"model.pretrained": None, "model.data_preprocessor.size": (64, 96)}
-    )
+    options = {"model.pretrained": None, "model.data_preprocessor.size": (64, 96)}
+    config = prepare_config(path, options=options | light(path.name))
+    config.model.backbone.init_cfg = None
     torch.manual_seed(0)
     model = MODELS.build(config.model)
     model.init_weights()
@@ -61,16 +109,28 @@ def test_config_trains_and_predicts(path: Path) -> None:
         return dict(inputs=list(images), data_samples=samples)
 
     model.train()
-    data = model.data_preprocessor(batch(), training=True)
-    loss, logs = model.parse_losses(model(**data, mode="loss"))
-    loss.backward()
-    assert loss.isfinite() and loss > 0
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    for _ in range(2):
+        data = model.data_preprocessor(batch(), training=True)
+        loss, logs = model.parse_losses(model(**data, mode="loss"))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert loss.isfinite() and loss > 0
     assert all(parameter.grad is not None for parameter in model.decode_head.parameters())
-    if "pointrend" in path.name:
+    assert model.with_auxiliary_head == ("aux.loss_ce" in logs)
+    pointrend = "pointrend" in path.name
+    if pointrend:
         assert {"decode.coarse.loss_ce", "decode.point.loss_ce"} <= logs.keys()
 
     model.eval()
     with torch.no_grad():
+        if pointrend:
+            head, features = model.decode_head, model.extract_feat(data["inputs"])
+            coarse = head.coarse_logits(features)
+            finest = [side * 2 ** head.subdivision["steps"] for side in coarse.shape[2:]]
+            assert finest == [64, 96], "the steps end at the input"
+            assert features[head.point_head.in_index[0]].shape[2] >= coarse.shape[2]
         results = model.test_step(batch())
     assert len(results) == 2
     for result in results:
@@ -79,36 +139,106 @@ def test_config_trains_and_predicts(path: Path) -> None:
         assert 0 <= predicted.min() and predicted.max() < classes
 
 
-@pytest.mark.parametrize("backbone", ["r50", "r101"])
-@pytest.mark.parametrize("data", ["4xb2-80k_cityscapes-512x1024", "4xb4-160k_ade20k-512x512"])
-def test_the_baseline_differs_by_pointrend_alone(backbone: str, data: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "baseline_path"),
+    [
+        (f"pointrend/pointrend_{name}.py", f"sem_fpn/fpn_{name}.py")
+        for name in (
+            "r50_4xb2-80k_cityscapes-512x1024",
+            "r101_4xb2-80k_cityscapes-512x1024",
+            "r101-p3p5_4xb2-80k_cityscapes-512x1024",
+            "r50_4xb4-160k_ade20k-512x512",
+            "r101_4xb4-160k_ade20k-512x512",
+        )
+    ]
+    + [(DEEPLABV3, DEEPLABV3.replace("pointrend/pointrend-", "deeplabv3/"))],
+)
+def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) -> None:
     """mmsegmentation's two differ in dropout and warm-up as well."""
-    ours = load_config(ROOT / f"pointrend/pointrend_{backbone}_{data}.py").to_dict()
-    baseline = load_config(ROOT / f"sem_fpn/fpn_{backbone}_{data}.py").to_dict()
+    ours, baseline = load_config(ROOT / path).to_dict(), load_config(ROOT / baseline_path).to_dict()
     head, base_head = ours["model"].pop("decode_head"), baseline["model"].pop("decode_head")
     assert (ours["model"].pop("type"), baseline["model"].pop("type")) == (
         "PointRend", "EncoderDecoder",
     )  # fmt: skip
     assert ours == baseline
     coarse = head["coarse_head"] | dict(num_classes=head["num_classes"])
-    # mmsegmentation writes these defaults of its head out.
-    loss = dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0)
-    assert coarse | dict(align_corners=False, loss_decode=loss) == base_head
+    assert coarse | HEAD_DEFAULTS == base_head
 
 
 @pytest.mark.parametrize(
-    ("path", "classes", "points"),
+    ("model", "theirs"),
     [
-        ("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py", 19, 2048),
-        ("pointrend/pointrend_r101_4xb4-160k_ade20k-512x512.py", 150, 1024),
+        ("pointrend_deeplabv3plus_r50-d8", "deeplabv3plus_r50-d8"),
+        ("pointrend_fcn_r50-d8", "fcn_r50-d8"),
+        ("pointrend_fcn_hr18", "fcn_hr18"),
+        ("pointrend_upernet_swin-t", "upernet_swin"),
+        ("pointrend_segformer_mit-b0", "segformer_mit-b0"),
     ],
 )
-def test_the_papers_numbers(path: str, classes: int, points: int) -> None:
+def test_the_coarse_head_is_mmsegmentations(model: str, theirs: str) -> None:
+    head = load_config(ROOT / f"_base_/models/{model}.py").model.decode_head
+    expected = Config.fromfile(MMSEG / f"_base_/models/{theirs}.py").model.decode_head
+    expected.in_index = head.coarse_head.in_index  # a tuple there
+    assert head.coarse_head | HEAD_DEFAULTS | dict(num_classes=19) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "classes", "points", "steps"),
+    [
+        ("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py", 19, 2048, 2),
+        ("pointrend/pointrend_r101_4xb4-160k_ade20k-512x512.py", 150, 1024, 2),
+        ("pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py", 19, 2048, 3),
+        (DEEPLABV3, 19, 2304, 4),
+    ],
+)
+def test_the_papers_numbers(path: str, classes: int, points: int, steps: int) -> None:
     head = load_config(ROOT / path).model.decode_head
     assert head.num_classes == classes
     assert head.training_points == dict(num_points=points)
     assert resolve_bias() == (3, 0.75)
-    assert head.subdivision == dict(steps=2, num_points=8192, scale_factor=2)
+    assert head.subdivision == dict(steps=steps, num_points=8192, scale_factor=2)
+
+
+def test_deeplabv3_is_trained_as_in_the_paper() -> None:
+    """App. B: 90k updates from 0.01, ten times that for ASPP and the prediction, 16 images."""
+    config = prepare_config(
+        ROOT / DEEPLABV3, options={"model.pretrained": None, "model.backbone.depth": 50}
+    )
+    assert config.train_cfg.max_iters == config.param_scheduler[-1].end == 90000
+    assert 4 * config.train_dataloader.batch_size == 16
+    crop = next(t for t in config.train_dataloader.dataset.pipeline if t.type == "RandomCrop")
+    assert crop.crop_size == config.model.data_preprocessor.size == (768, 768)
+    model = MODELS.build(config.model)
+    optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
+    rates = {id(group["params"][0]): group["lr"] for group in optimizer.param_groups}
+    for name, parameter in model.named_parameters():
+        rate = 0.1 if name.startswith("decode_head.coarse_head.") else 0.01
+        assert rates[id(parameter)] == pytest.approx(rate), name
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {1e-4}
+
+
+def test_output_stride_8_is_output_stride_16_in_between() -> None:
+    """At every second pixel, dilated stages find what stages with a stride find."""
+    features = []
+    for stride in ("d16", "d8"):
+        path = ROOT / f"deeplabv3/deeplabv3_r103-{stride}_4xb4-90k_cityscapes-768x768.py"
+        small = {"depth": 50, "base_channels": 4, "stem_channels": 4}
+        config = prepare_config(path, options={f"model.backbone.{k}": v for k, v in small.items()})
+        torch.manual_seed(0)
+        backbone = MODELS.build(config.model.backbone)
+        torch.manual_seed(0)
+        for parameter in backbone.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        image = torch.randn(1, 3, 96, 160)
+        backbone.double().eval()
+        with torch.no_grad():
+            features.append(backbone(image.double()))
+    coarse, fine = features
+    assert [map_.shape[2] for map_ in coarse] == [24, 12, 6, 6]
+    assert [map_.shape[2] for map_ in fine] == [24, 12, 12, 12]
+    for coarse_map, fine_map in zip(coarse[2:], fine[2:], strict=True):
+        assert coarse_map.std() > 0
+        torch.testing.assert_close(fine_map[:, :, ::2, ::2], coarse_map)
 
 
 def test_a_child_sets_the_number_of_classes_once(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
         decode_head=[coarse_config(model), point_head_config(head)],
         train_cfg=_training_config(**(head.get("training_points") or _TRAINING_POINTS)),
         test_cfg=dict(
-            mode="whole",
+            **(model.get("test_cfg") or dict(mode="whole")),
             subdivision_steps=subdivision["steps"],
             subdivision_num_points=num_points,
             scale_factor=subdivision["scale_factor"],

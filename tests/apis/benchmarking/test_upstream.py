@@ -44,6 +44,14 @@ def test_the_config_is_mmsegmentations_own() -> None:
     assert ours.backbone.depth == theirs.backbone.depth
 
 
+def test_windows_slide_in_both() -> None:
+    model = prepare_config(CITYSCAPES).model
+    model.test_cfg = dict(mode="slide", crop_size=(512, 512), stride=(384, 384))
+    theirs = upstream_config(model, never).test_cfg
+    assert model.test_cfg.items() <= theirs.items()
+    assert theirs.subdivision_num_points == 8192
+
+
 def test_a_budget_that_is_no_number_is_asked_for() -> None:
     model = prepare_config(CITYSCAPES).model
     model.decode_head.subdivision.num_points = "stride-16"

@@ -57,9 +57,11 @@ def test_every_config(name: str) -> None:
         for field in ("parameters", "multiply_adds", "activations"):
             values = [getattr(stage, field) for stage in forward.stages]
             assert sum(values) == getattr(forward.total, field) and min(values) > 0
+    network = ["backbone", "neck"] if "neck" in config.model else ["backbone"]
+    auxiliary = ["auxiliary head"] if config.model.get("auxiliary_head") else []
     if "pointrend" not in name:
-        assert list(stages(complexity.training)) == ["backbone", "neck", "decode head"]
-        assert list(stages(complexity.rendering)) == ["backbone", "neck", "decode head"]
+        assert list(stages(complexity.training)) == [*network, "decode head", *auxiliary]
+        assert list(stages(complexity.rendering)) == [*network, "decode head"]
         assert complexity.rendering.steps == [] and complexity.rendering.dense is None
         return
 
@@ -67,8 +69,9 @@ def test_every_config(name: str) -> None:
     (fine,), width = head.point_head.in_channels, head.point_head.channels
     each = point_cost(fine, width, head.get("out_channels", head.num_classes))
     training, rendering = complexity.training, complexity.rendering
-    names = ["backbone", "neck", "coarse head", "point head"]
-    assert list(stages(training)) == list(stages(rendering)) == names
+    names = [*network, "coarse head", "point head"]
+    assert list(stages(training)) == [*names, *auxiliary]
+    assert list(stages(rendering)) == names
 
     def check(stage: Stage, points: int) -> None:
         assert stage.points == points

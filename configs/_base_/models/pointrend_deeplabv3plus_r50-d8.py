@@ -1,0 +1,26 @@
+# DeepLabV3+ and PointRend. Its decoder ends at res2's size, so two steps are left; res2 is the
+# fine-grained map, too.
+_base_ = "mmseg::_base_/models/deeplabv3plus_r50-d8.py"
+model = dict(
+    type="PointRend",
+    decode_head=dict(
+        _delete_=True,
+        type="PointRendHead",
+        num_classes=19,
+        coarse_head=dict(
+            type="DepthwiseSeparableASPPHead",
+            in_channels=2048,
+            in_index=3,
+            channels=512,
+            dilations=(1, 12, 24, 36),
+            c1_in_channels=256,
+            c1_channels=48,
+            dropout_ratio=0.1,
+            norm_cfg=dict(type="SyncBN", requires_grad=True),
+        ),
+        point_head=dict(in_channels=[256], in_index=[0], channels=256, num_fcs=3),
+        training_points=dict(num_points=2048),
+        # From stride 4 to the input.
+        subdivision=dict(steps=2, num_points=8192, scale_factor=2),
+    ),
+)
