@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.apis.configs import load_config, prepare_config
+from mmseg_pointrend.core import resolve_bias
 
 ROOT = Path(__file__).parents[1] / "configs"
 # Files named my_* are a user's own.
@@ -105,9 +106,8 @@ def test_the_baseline_differs_by_pointrend_alone(backbone: str, data: str) -> No
 def test_the_papers_numbers(path: str, classes: int, points: int) -> None:
     head = load_config(ROOT / path).model.decode_head
     assert head.num_classes == classes
-    assert head.training_points == dict(
-        num_points=points, oversample_ratio=3, importance_sample_ratio=0.75
-    )
+    assert head.training_points == dict(num_points=points)
+    assert resolve_bias() == (3, 0.75)
     assert head.subdivision == dict(steps=2, num_points=8192, scale_factor=2)
 
 

@@ -50,6 +50,7 @@ def main() -> None:
         device=args.device,
         options=args.cfg_options,
     )
+    print(f"Written: {args.out}")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@
 - `images`: read image files, write label maps.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.
 - `demo`: generated scenes, a small PointRend and its baseline, and the comparison of the two.
+- `ablation`: the paper's ablations, variant by variant, with their tables and plots.
 - `benchmarking`: speed and memory of predictions and training steps, beside mmsegmentation's; how
   the cost of rendering grows with pixels, classes and points.
 - `counting`: parameters, multiply-adds and activations.
+- `training_points_figure`: a picture of the strategies for choosing training points.
+- `machine`: the cores that a process may use.
 - `console`: what command-line tools share.
 """

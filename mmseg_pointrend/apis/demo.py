@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mmseg_pointrend.apis.comparison import draw_comparison
 from mmseg_pointrend.apis.configs import shipped_config
+from mmseg_pointrend.apis.machine import usable_cores
 from mmseg_pointrend.apis.testing import test
 from mmseg_pointrend.apis.training import train
 from mmseg_pointrend.datasets import write_scenes
@@ -97,7 +98,7 @@ def demo(
             training_and_testing=round(models_done - scenes_done, 1),
             total=round(time.perf_counter() - start, 1),
         ),
-        machine=f"{platform.machine()}, {_usable_cores()} cores",
+        machine=f"{platform.machine()}, {usable_cores()} cores",
     )
     (work_dir / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     return report
@@ -131,7 +132,7 @@ def _data_options(data_root: str | Path) -> dict:
 def _run_both(work_dir: Path, data_root: Path, seed: int, iterations: int) -> dict[str, dict]:
     """Train and test both models in two processes, each with half of the cores."""
     context = multiprocessing.get_context("spawn")
-    threads = max(1, _usable_cores() // len(CONFIGS))
+    threads = max(1, usable_cores() // len(CONFIGS))
     processes = {
         name: context.Process(
             target=_run_one, args=(name, work_dir / name, data_root, seed, iterations, threads)
@@ -157,13 +158,6 @@ def _run_both(work_dir: Path, data_root: Path, seed: int, iterations: int) -> di
         for process in processes.values():
             process.kill()
     return {name: json.loads(_outcome_file(work_dir / name).read_text()) for name in CONFIGS}
-
-
-def _usable_cores() -> int:
-    """Count the cores this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _run_one(

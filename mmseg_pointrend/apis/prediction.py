@@ -103,15 +103,31 @@ def predict_whole(model: nn.Module, pipeline: list[dict], image: np.ndarray) -> 
     Raises:
         ValueError: for a pipeline that begins with something else.
     """
+    item = apply_test_pipeline(pipeline, image)
+    (sample,) = model.test_step(pseudo_collate([item]))
+    return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
+
+
+def apply_test_pipeline(pipeline: list[dict], image: np.ndarray) -> dict:
+    """Send an image, instead of a file, through a test pipeline.
+
+    Args:
+        pipeline: configs of its steps, from `LoadImageFromFile` on.
+        image: (H, W, 3), uint8, blue first.
+
+    Returns:
+        What the last step gives: `inputs` and `data_samples`.
+
+    Raises:
+        ValueError: for a pipeline that begins with something else.
+    """
     first, *others = pipeline
     if first["type"] != "LoadImageFromFile":
         raise ValueError(
             f"the test pipeline must begin with LoadImageFromFile, got {first['type']}"
         )
     others = [step for step in others if step["type"] != "LoadAnnotations"]
-    item = Compose([dict(type="LoadImageFromNDArray"), *others])(dict(img=image))
-    (sample,) = model.test_step(pseudo_collate([item]))
-    return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
+    return Compose([dict(type="LoadImageFromNDArray"), *others])(dict(img=image))
 
 
 @torch.no_grad()

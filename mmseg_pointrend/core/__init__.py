@@ -27,13 +27,14 @@ from mmseg_pointrend.core.distance import squared_distances
 from mmseg_pointrend.core.geometry import Crop, Flip, Resize, Warp, warp_map
 from mmseg_pointrend.core.iou import intersections_and_unions, iou_per_class
 from mmseg_pointrend.core.label_rendering import render_labels
-from mmseg_pointrend.core.points import label_sample, pixel_centers, point_sample
+from mmseg_pointrend.core.points import label_sample, pixel_centers, point_sample, regular_grid
 from mmseg_pointrend.core.selection import (
     check_training_selection,
     most_uncertain_pixels,
     select_training_points,
 )
 from mmseg_pointrend.core.sliding import LogitBand, Window, list_windows, slide_labels
+from mmseg_pointrend.core.strategies import TRAINING_STRATEGIES, Bias, resolve_bias
 from mmseg_pointrend.core.subdivision import (
     SubdivisionStep,
     check_subdivision,
@@ -44,6 +45,8 @@ from mmseg_pointrend.core.uncertainty import MARGINS, logit_margin, probability_
 
 __all__ = [
     "MARGINS",
+    "TRAINING_STRATEGIES",
+    "Bias",
     "Crop",
     "Flip",
     "LogitBand",
@@ -66,8 +69,10 @@ __all__ = [
     "pixel_centers",
     "point_sample",
     "probability_margin",
+    "regular_grid",
     "render",
     "render_labels",
+    "resolve_bias",
     "resolve_distance",
     "resolve_num_points",
     "select_training_points",

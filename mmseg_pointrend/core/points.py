@@ -1,5 +1,7 @@
 """Points on the image plane: where they lie, and what feature and label maps hold there."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -70,6 +72,43 @@ def pixel_centers(indices: Tensor, size: tuple[int, int], dtype: torch.dtype) ->
     x = (indices % width).to(dtype)
     y = indices.div(width, rounding_mode="floor").to(dtype)
     return torch.stack([(x + 0.5) / width, (y + 0.5) / height], dim=-1)
+
+
+def regular_grid(
+    num_points: int,
+    size: tuple[int, int],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Lay points on a regular grid over a map (paper, Fig. 5), exactly as many as asked for.
+
+    The map is cut into R = round(sqrt(N h / w)) rows of equal height, at least 1 and at most N: the
+    points are then about as far apart downwards as to the right. The N points are dealt out evenly
+    to the rows: the first r rows hold floor(r N / R) of them, so a row has floor(N / R) or one
+    more. The points of a row cut it into cells of equal width, and each lies at its cell's centre.
+
+    Where R divides N, as 14 divides 14^2 on a square map, all rows are alike. Elsewhere the rows
+    are; the columns of rows of different length are not in line.
+
+    Args:
+        num_points: N, >= 1.
+        size: (h, w) of the map, of which only the proportion counts.
+        dtype: floating-point dtype of the result.
+        device: of the result.
+
+    Returns:
+        (num_points, 2), (x, y) in [0, 1), row by row from the top, in a row from the left.
+    """
+    height, width = size
+    rows = min(max(round(math.sqrt(num_points * height / width)), 1), num_points)
+    index = torch.arange(num_points, device=device)
+    # The row r in which floor(r N / R) <= index < floor((r + 1) N / R).
+    row = ((index + 1) * rows - 1).div(num_points, rounding_mode="floor")
+    first = (row * num_points).div(rows, rounding_mode="floor")
+    beyond = ((row + 1) * num_points).div(rows, rounding_mode="floor")
+    x = ((index - first).to(dtype) + 0.5) / (beyond - first)
+    y = (row.to(dtype) + 0.5) / rows
+    return torch.stack([x, y], dim=-1)
 
 
 def _check_map_and_points(name: str, values: Tensor, dims: int, points: Tensor) -> None:

@@ -22,12 +22,12 @@ class PointMLP(BaseModule):
         out_channels: K, logits per point and channels of the coarse prediction.
         in_index: which feature map (of the neck, or of the backbone where there is no neck) is the
             fine-grained one, or which several; as many as `in_channels`.
-        channels: width of the hidden layers.
+        channels: width of the hidden layers, >= 1.
         num_fcs: number of hidden layers; 0 makes the head a single linear layer.
         coarse_pred_each_layer: feed the coarse prediction to every layer, not to the first alone.
         dropout_ratio: dropout before the last layer, in [0, 1).
         norm_cfg: normalisation after each hidden layer, as mmcv builds it (e.g. `BN1d`).
-        act_cfg: activation after each hidden layer.
+        act_cfg: activation after each hidden layer, as mmcv builds it (e.g. `ELU`); None for none.
         init_cfg: initialisation; the last layer is drawn from N(0, 0.01^2), as in mmsegmentation.
 
     Raises:
@@ -57,6 +57,8 @@ class PointMLP(BaseModule):
                 f"point_head.in_channels={self.in_channels} and point_head.in_index="
                 f"{self.in_index} must name as many feature maps"
             )
+        if channels < 1:
+            raise ValueError(f"point_head.channels must be >= 1, got {channels}")
         if num_fcs < 0:
             raise ValueError(f"point_head.num_fcs must be >= 0, got {num_fcs}")
         if not 0 <= dropout_ratio < 1:
@@ -90,7 +92,9 @@ class PointMLP(BaseModule):
             (N, K, P), logits.
         """
         shape = (len(fine), fine.shape[2], -1)
-        x, coarse = (values.transpose(1, 2).flatten(0, 1) for values in (fine, coarse))
+        # Points are read in float32 even for a model in half precision.
+        dtype = self.fc_seg.weight.dtype
+        x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))
         for number, fc in enumerate(self.fcs):
             fed = coarse if number == 0 or self.coarse_pred_each_layer else None
             x = _affine(fc.conv, x, fed)

@@ -1,5 +1,6 @@
 """PointRend as one decode head: a coarse head, and a point head that renders its prediction."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -21,13 +22,14 @@ from mmseg_pointrend.core import (
     select_training_points,
     subdivide,
 )
-from mmseg_pointrend.models.losses import (
-    build_losses,
-    check_binary_loss,
-    ignored_loss,
-    listed,
-    masked_losses,
+from mmseg_pointrend.models.coarse_head import (
+    CoarseOutput,
+    check_coarse_head,
+    coarse_losses,
+    main_logits,
+    run_coarse_head,
 )
+from mmseg_pointrend.models.losses import build_losses, check_binary_loss, listed, masked_losses
 from mmseg_pointrend.models.restoring import restoring_warp
 
 #: Keys of mmsegmentation's two-element head list -> ours.
@@ -44,8 +46,9 @@ class PointRendHead(BaseModule):
     step.
 
     The number of classes is written once, here, and handed to the coarse head, as are
-    `out_channels`, `threshold` and `ignore_index`. Any decode head whose `forward` gives one (N, K,
-    h, w) tensor can be the coarse head. Checkpoints of mmsegmentation's PointRend load as they are.
+    `out_channels`, `threshold` and `ignore_index`. Any decode head whose `forward` gives logits (N,
+    K, h, w), alone or as the first of several outputs, can be the coarse head. Checkpoints of
+    mmsegmentation's PointRend load as they are.
 
     Args:
         coarse_head: config of a registered decode head.
@@ -54,13 +57,16 @@ class PointRendHead(BaseModule):
         out_channels: K. `num_classes` by default; 1 for two classes told apart by one logit.
         threshold: with one output channel, the probability above which a pixel is class 1.
         ignore_index: label of pixels that count in no loss.
-        training_points: arguments of `core.select_training_points`: `num_points`,
-            `oversample_ratio`, `importance_sample_ratio`.
+        training_points: arguments of `core.select_training_points`: `num_points`, and `strategy`
+            (a row of the paper's Table 4) or `oversample_ratio` and `importance_sample_ratio`.
         subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`,
             `max_margin`. 0 steps give the coarse prediction. `num_points` (N) is a number of
             points, "stride-16" or a fraction of the pixels, see `core.resolve_num_points`.
         uncertainty: "logit" (as detectron2, mmsegmentation and the published weights) or
             "probability" (as the paper's text).
+        coarse_at_fine: resize the coarse logits, bilinearly, to the size of the fine-grained map
+            (of several, the one with the most pixels) before the point head's coarse features are
+            read from them. Where the two sizes are equal, nothing changes.
         loss_point: config of the loss on the points, or of several; cross entropy by default.
         init_cfg: initialisation of the whole head, rarely needed.
 
@@ -82,6 +88,7 @@ class PointRendHead(BaseModule):
         training_points: dict | None = None,
         subdivision: dict | None = None,
         uncertainty: str = "logit",
+        coarse_at_fine: bool = False,
         loss_point: dict | Sequence[dict] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -93,6 +100,7 @@ class PointRendHead(BaseModule):
         if uncertainty not in MARGINS:
             raise ValueError(f"uncertainty must be one of {list(MARGINS)}, got {uncertainty!r}")
         self.margin = MARGINS[uncertainty]
+        self.coarse_at_fine = coarse_at_fine
 
         self.num_classes = num_classes
         self.out_channels = num_classes if out_channels is None else out_channels
@@ -106,6 +114,7 @@ class PointRendHead(BaseModule):
                 f"got {out_channels}"
             )
         self.coarse_head = MODELS.build(self._coarse_config(coarse_head))
+        check_coarse_head(self.coarse_head)
         self.point_head = MODELS.build(self._point_config(point_head))
         self.loss_point = build_losses(loss_point, self.out_channels)
         for loss in listed(self.coarse_head.loss_decode):
@@ -234,9 +243,11 @@ class PointRendHead(BaseModule):
         if coarse_logits is None:
             coarse_logits = self.coarse_logits(inputs)
         settings = dict(self.subdivision, steps=self.subdivision["steps"] + extra_steps)
+        # Once for all steps: `point_logits` leaves a map alone that has the size.
+        coarse_map = self._coarse_map(inputs, coarse_logits)
         return dict(
             coarse_logits=coarse_logits,
-            predict_points=lambda points: self.point_logits(inputs, coarse_logits, points),
+            predict_points=lambda points: self.point_logits(inputs, coarse_map, points),
             margin=self.margin,
             **settings,
         )
@@ -280,9 +291,9 @@ class PointRendHead(BaseModule):
             `coarse.*` as the coarse head names them, `point.<loss_name>` and `point.acc` (percent).
         """
         labels = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples])
-        coarse_logits = self.coarse_logits(inputs)
+        output, coarse_logits = self._run_coarse_head(inputs)
         losses = add_prefix(
-            self._coarse_losses(coarse_logits, labels, batch_data_samples), "coarse"
+            coarse_losses(self.coarse_head, output, labels, batch_data_samples), "coarse"
         )
         points = select_training_points(coarse_logits, margin=self.margin, **self.training_points)
         point_logits = self.point_logits(inputs, coarse_logits, points)
@@ -307,15 +318,6 @@ class PointRendHead(BaseModule):
             losses["acc"] = 100 * hits.sum() / valid.sum().clamp(min=1)
         return losses
 
-    def _coarse_losses(
-        self, logits: Tensor, labels: Tensor, batch_data_samples: SampleList
-    ) -> dict[str, Tensor]:
-        if (labels != self.ignore_index).any():
-            return self.coarse_head.loss_by_feat(logits, batch_data_samples)
-        # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
-        losses = listed(self.coarse_head.loss_decode)
-        return {loss.loss_name: ignored_loss(logits) for loss in losses}
-
     # ---- shared by prediction and training -------------------------------------------------------
 
     def coarse_logits(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -323,18 +325,15 @@ class PointRendHead(BaseModule):
 
         Raises:
             ValueError: if a head's `in_index` or `in_channels` does not fit the feature maps, or
-            the
-                coarse head gives anything but one map of K channels.
+                the coarse head gives no map of K channels.
         """
+        return self._run_coarse_head(inputs)[1]
+
+    def _run_coarse_head(self, inputs: Sequence[Tensor]) -> tuple[CoarseOutput, Tensor]:
+        """Give the coarse head's output, and the logits that are all of it or its first part."""
         self._check_inputs(inputs)
-        logits = self.coarse_head(inputs)
-        if not isinstance(logits, Tensor) or logits.shape[1] != self.out_channels:
-            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise ValueError(
-                f"coarse_head {type(self.coarse_head).__name__} must give one tensor "
-                f"(N, {self.out_channels}, h, w), got {got}"
-            )
-        return logits
+        output = run_coarse_head(self.coarse_head, inputs)
+        return output, main_logits(self.coarse_head, output, self.out_channels)
 
     def point_logits(
         self, inputs: Sequence[Tensor], coarse_logits: Tensor, points: Tensor
@@ -345,7 +344,15 @@ class PointRendHead(BaseModule):
         """
         fine = [point_sample(inputs[index], points) for index in self.point_head.in_index]
         fine = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
-        return self.point_head(fine, point_sample(coarse_logits, points))
+        coarse_map = self._coarse_map(inputs, coarse_logits)
+        return self.point_head(fine, point_sample(coarse_map, points))
+
+    def _coarse_map(self, inputs: Sequence[Tensor], coarse_logits: Tensor) -> Tensor:
+        """Give the (N, K, ...) map in which the coarse features of points are read."""
+        if not self.coarse_at_fine:
+            return coarse_logits
+        sizes = [tuple(inputs[index].shape[2:]) for index in self.point_head.in_index]
+        return self.predict_by_feat(coarse_logits, max(sizes, key=math.prod))
 
     def labels_from_logits(self, logits: Tensor) -> Tensor:
         """Decide: (N, K, ...) logits -> (N, ...) int64 labels."""
@@ -366,6 +373,11 @@ class PointRendHead(BaseModule):
         for index, channels in zip(
             self.point_head.in_index, self.point_head.in_channels, strict=True
         ):
+            if not isinstance(inputs[index], Tensor):
+                raise ValueError(
+                    f"point_head.in_index={self.point_head.in_index}: feature map {index} is a "
+                    f"{type(inputs[index]).__name__}, it must be a tensor (N, C, h, w)"
+                )
             if inputs[index].shape[1] != channels:
                 raise ValueError(
                     f"point_head.in_channels={self.point_head.in_channels} does not fit: feature "

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmseg_pointrend.core import label_sample, pixel_centers, point_sample
+from mmseg_pointrend.core import label_sample, pixel_centers, point_sample, regular_grid
 
 SIDES = st.integers(1, 9)
 
@@ -103,3 +103,56 @@ def test_no_regions_and_no_points() -> None:
     assert point_sample(torch.zeros(0, 3, 4, 4), torch.zeros(0, 5, 2)).shape == (0, 3, 5)
     assert point_sample(torch.zeros(2, 3, 4, 4), torch.zeros(2, 0, 2)).shape == (2, 3, 0)
     assert label_sample(torch.zeros(0, 4, 4).long(), torch.zeros(0, 5, 2)).shape == (0, 5)
+
+
+# ---- a regular grid ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("num_points", "size", "expected"),
+    [
+        (4, (7, 7), [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)]),
+        # Rows of 1 and 2 points: floor(3 / 2) = 1 in the first.
+        (3, (5, 5), [(0.5, 0.25), (0.25, 0.75), (0.75, 0.75)]),
+        # sqrt(2 * 10 / 5) = 2 rows of one point; sqrt(2 * 5 / 10) = 1 row of two.
+        (2, (10, 5), [(0.5, 0.25), (0.5, 0.75)]),
+        (2, (5, 10), [(0.25, 0.5), (0.75, 0.5)]),
+        # More rows than points, and less than a row, are wanted on thin maps.
+        (2, (100, 1), [(0.5, 0.25), (0.5, 0.75)]),
+        (2, (1, 100), [(0.25, 0.5), (0.75, 0.5)]),
+        (1, (3, 8), [(0.5, 0.5)]),
+    ],
+)
+def test_regular_grids_by_hand(num_points: int, size: tuple, expected: list) -> None:
+    points = regular_grid(num_points, size)
+    assert points.dtype == torch.float32
+    torch.testing.assert_close(points, torch.tensor(expected))
+
+
+@pytest.mark.parametrize(
+    ("num_points", "size", "grid"),
+    [(196, (7, 7), (14, 14)), (2048, (128, 256), (32, 64)), (1024, (128, 128), (32, 32))],
+)
+def test_the_papers_numbers_are_pixel_centres(num_points: int, size: tuple, grid: tuple) -> None:
+    expected = pixel_centers(torch.arange(num_points)[None], grid, torch.double)[0]
+    torch.testing.assert_close(regular_grid(num_points, size, torch.double), expected)
+
+
+@given(st.integers(1, 400), st.integers(1, 60), st.integers(1, 60))
+@settings(deadline=None, max_examples=100)
+def test_rows_of_a_regular_grid_are_even(num_points: int, height: int, width: int) -> None:
+    points = regular_grid(num_points, (height, width), torch.double)
+    assert points.shape == (num_points, 2)
+    assert ((points > 0) & (points < 1)).all()
+    heights, counts = points[:, 1].unique(return_counts=True)
+    rows = len(heights)
+    torch.testing.assert_close(heights, (torch.arange(rows, dtype=torch.double) + 0.5) / rows)
+    assert counts.max() - counts.min() <= 1
+    for row, count in zip(points.split(counts.tolist()), counts.tolist(), strict=True):
+        assert (row[:, 1] == row[0, 1]).all()
+        expected = (torch.arange(count, dtype=torch.double) + 0.5) / count
+        torch.testing.assert_close(row[:, 0], expected)
+    # As far apart downwards as to the right, unless the map is too thin for a second row or column.
+    if 1 < rows < num_points:
+        down, across = height / rows, width * rows / num_points
+        assert 0.4 < down / across < 2.5

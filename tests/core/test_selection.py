@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_pointrend.core import (
+    TRAINING_STRATEGIES,
     logit_margin,
     most_uncertain_pixels,
     point_sample,
+    regular_grid,
     select_training_points,
 )
+
+STRATEGIES = list(TRAINING_STRATEGIES)
 
 
 @given(
@@ -59,9 +63,90 @@ def test_coverage_is_uniform() -> None:
     assert (histogram / 1000 - 1).abs().max() < 0.1
 
 
-def test_selection_carries_no_gradient() -> None:
+@pytest.mark.parametrize("strategy", [None, *STRATEGIES])
+def test_selection_carries_no_gradient(strategy: str | None) -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    assert not select_training_points(logits, 8).requires_grad
+    assert not select_training_points(logits, 8, strategy=strategy).requires_grad
+
+
+# ---- strategies ----------------------------------------------------------------------------------
+
+
+@given(
+    strategy=st.sampled_from(STRATEGIES),
+    num_points=st.integers(1, 150),
+    regions=st.integers(0, 3),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    classes=st.sampled_from([1, 2, 5]),
+    seed=st.integers(0, 1000),
+)
+@settings(deadline=None, max_examples=100)
+def test_every_strategy_gives_the_number_asked_for(
+    strategy, num_points, regions, height, width, classes, seed
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(regions, classes, height, width, generator=generator)
+
+    def select() -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return select_training_points(logits, num_points, strategy=strategy, generator=generator)
+
+    points = select()
+    assert points.shape == (regions, num_points, 2) and points.dtype == torch.float32
+    assert ((points >= 0) & (points < 1)).all()
+    assert torch.equal(points, select())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[1:])
+def test_a_name_stands_for_k_and_beta(strategy: str) -> None:
+    logits = torch.randn(2, 3, 9, 14)
+    expected = select_training_points(
+        logits, 50, *TRAINING_STRATEGIES[strategy], generator=torch.Generator().manual_seed(1)
+    )
+    points = select_training_points(
+        logits, 50, strategy=strategy, generator=torch.Generator().manual_seed(1)
+    )
+    assert torch.equal(points, expected)
+
+
+def test_without_a_name_the_bias_is_mild() -> None:
+    logits = torch.randn(2, 3, 9, 14)
+    plain, named = (
+        select_training_points(logits, 50, generator=torch.Generator().manual_seed(1), **options)
+        for options in ({}, dict(strategy="mildly-biased"))
+    )
+    assert torch.equal(plain, named)
+
+
+def test_a_grid_is_the_same_in_every_region_and_takes_no_random_numbers() -> None:
+    before = torch.get_rng_state()
+    points = select_training_points(
+        torch.zeros(2, 3, 8, 16, dtype=torch.double), 18, strategy="regular-grid"
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    grid = regular_grid(18, (8, 16), torch.double)
+    assert torch.equal(points, torch.stack([grid, grid]))
+
+
+def test_shares_of_uncertain_points_follow_from_k_and_beta() -> None:
+    """A tenth of the map is uncertain: of the points 0.1; 0.3 + 0.25 * 0.1; and all.
+
+    Of 3 N candidates 0.3 N are uncertain, fewer than the 0.75 N kept; of 10 N candidates, N.
+    """
+    ramp = (torch.arange(100) + 0.5) / 100 - 0.5
+    logits = ramp.expand(1, 1, 100, 100).contiguous()
+    expected = {
+        "regular-grid": 0.1, "uniform": 0.1, "mildly-biased": 0.325, "heavily-biased": 1.0,
+    }  # fmt: skip
+    shares = {}
+    for strategy in STRATEGIES:
+        points = select_training_points(
+            logits, 4900, strategy=strategy, generator=torch.Generator().manual_seed(0)
+        )
+        shares[strategy] = float(((points[..., 0] - 0.5).abs() < 0.05).float().mean())
+    assert shares == pytest.approx(expected, abs=0.03)
+    assert shares["uniform"] < shares["mildly-biased"] < shares["heavily-biased"]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +160,12 @@ def test_selection_carries_no_gradient() -> None:
             dict(num_points=4, importance_sample_ratio=1.2),
             r"\(beta\) must lie in \[0, 1\], got 1.2",
         ),
+        (dict(num_points=4, strategy="grid"), "strategy must be one of .*, got 'grid'"),
+        (
+            dict(num_points=4, strategy="uniform", oversample_ratio=2),
+            "oversample_ratio=2 contradicts strategy='uniform'",
+        ),
+        (dict(num_points=0, strategy="regular-grid"), r"num_points \(N\) .* got 0"),
     ],
 )
 def test_settings_out_of_range_are_named(settings_, message) -> None:

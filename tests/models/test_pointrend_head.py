@@ -5,7 +5,13 @@ import torch
 import torch.nn.functional as F
 from mmseg.registry import MODELS
 
-from mmseg_pointrend.core import label_sample, render
+from mmseg_pointrend.core import (
+    TRAINING_STRATEGIES,
+    label_sample,
+    point_sample,
+    render,
+    select_training_points,
+)
 from tests.models.builders import build_head, feature_maps, fpn_head, samples_of
 
 BINARY = dict(num_classes=2, out_channels=1)
@@ -265,6 +271,86 @@ def test_binary_learns() -> None:
     assert losses["point.acc"] > 80
 
 
+STRIDE_16 = dict(type="FCNHead", in_channels=8, in_index=2, channels=8, num_convs=1)
+
+
+def test_coarse_logits_are_read_at_the_size_of_the_fine_map() -> None:
+    """A coarse map of 1x2 pixels, 4 and 0, has 4, 3, 1, 0 at twice the width.
+
+    At x = 1/8, the first finer pixel's centre, the coarse map itself gives 0.75 * 4.
+    """
+    coarse, inputs, seen = torch.tensor([[[[4.0, 0.0]]]]), feature_maps(8, 16), []
+    points = torch.tensor([[[1 / 8, 0.5], [0.5, 0.5], [5 / 8, 0.5]]])
+    for at_fine in (True, False):
+        head = build_head(**BINARY, coarse_at_fine=at_fine)
+        head.point_head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+        head.point_logits(inputs, coarse, points)
+    assert inputs[0].shape[2:] == (2, 4)
+    # Both finer rows hold the same, and y = 0.5 lies between them.
+    torch.testing.assert_close(seen[0], torch.tensor([[[4.0, 2.0, 1.0]]]))
+    torch.testing.assert_close(seen[1], torch.tensor([[[3.0, 2.0, 1.0]]]))
+
+
+def test_maps_of_equal_size_make_no_difference() -> None:
+    plain, at_fine = (build_head(coarse_at_fine=value).eval() for value in (False, True))
+    inputs = feature_maps(67, 131)
+    assert torch.equal(plain(inputs), at_fine(inputs))
+
+
+@pytest.mark.parametrize("in_index", [[0, 1], [1, 0]], ids=str)
+def test_of_several_fine_maps_the_one_with_most_pixels_counts(in_index: list[int]) -> None:
+    head = build_head(
+        coarse_head=STRIDE_16, coarse_at_fine=True,
+        point_head=dict(in_channels=[8, 8], in_index=in_index, channels=12),
+    ).eval()  # fmt: skip
+    inputs, seen = feature_maps(67, 131), {}
+    head.point_head.register_forward_pre_hook(lambda _, args: seen.update(coarse=args[1]))
+    coarse, points = head.coarse_logits(inputs), torch.rand(1, 20, 2)
+    head.point_logits(inputs, coarse, points)
+    assert coarse.shape[2:] == (5, 9)
+    finer = F.interpolate(coarse, (17, 33), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(seen["coarse"], point_sample(finer, points))
+
+
+def test_coarse_logits_are_resized_once_for_all_steps(monkeypatch) -> None:
+    head = build_head(
+        coarse_head=STRIDE_16, coarse_at_fine=True, subdivision=dict(steps=4, num_points=50)
+    ).eval()
+    inputs, seen, resized = feature_maps(67, 131), [], []
+    head.point_head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    monkeypatch.setattr(
+        "mmseg_pointrend.models.pointrend_head.resize",
+        lambda *args, **kwargs: resized.append(1) or F.interpolate(*args, **kwargs),
+    )
+    coarse, steps = head.render_steps(inputs)
+    finer = F.interpolate(coarse, (17, 33), mode="bilinear", align_corners=False)
+    for step in steps:
+        torch.testing.assert_close(seen[-1], point_sample(finer, step.points))
+    assert len(seen) == 4 and len(resized) == 1
+
+
+def test_training_with_coarse_logits_at_the_fine_maps_size() -> None:
+    head = build_head(coarse_head=STRIDE_16, coarse_at_fine=True)
+    losses = head.loss(feature_maps(67, 131), samples_of(torch.randint(0, 4, (1, 67, 131))))
+    losses["point.loss_ce"].backward()
+    assert head.coarse_head.conv_seg.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("strategy", TRAINING_STRATEGIES)
+def test_training_points_by_the_name_of_a_strategy(strategy: str) -> None:
+    head, seen = build_head(training_points=dict(num_points=37, strategy=strategy)), {}
+    head.point_head.register_forward_pre_hook(lambda _, args: seen.update(coarse=args[1]))
+    inputs = feature_maps(61, 47, 2)
+    torch.manual_seed(3)
+    losses = head.eval().loss(inputs, samples_of(torch.randint(0, 4, (2, 61, 47))))
+    total(losses).backward()
+    torch.manual_seed(3)
+    torch.randint(0, 4, (2, 61, 47))
+    coarse = head.coarse_logits(inputs)
+    points = select_training_points(coarse, 37, strategy=strategy)
+    torch.testing.assert_close(seen["coarse"], point_sample(coarse, points))
+
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 
@@ -296,6 +382,14 @@ def test_binary_learns() -> None:
             dict(training_points=dict(num_points=9, importance_sample_ratio=-1)),
             r"importance_sample_ratio \(beta\) must lie in \[0, 1\], got -1",
         ),
+        (
+            dict(training_points=dict(num_points=9, strategy="biased")),
+            "strategy must be one of .*'mildly-biased'.*, got 'biased'",
+        ),
+        (
+            dict(training_points=dict(num_points=9, strategy="uniform", oversample_ratio=3)),
+            "oversample_ratio=3 contradicts strategy='uniform', which means 1.0",
+        ),
         (dict(subdivision=dict(steps=2, num_points=0)), r"num_points \(N\) .* got 0"),
         (dict(uncertainty="entropy"), "uncertainty must be one of .*'logit'.*, got 'entropy'"),
         (
@@ -303,6 +397,7 @@ def test_binary_learns() -> None:
             "must name as many feature maps",
         ),
         (dict(point_head=dict(in_channels=8, num_fcs=-1)), "num_fcs must be >= 0, got -1"),
+        (dict(point_head=dict(in_channels=8, channels=0)), "channels must be >= 1, got 0"),
         (dict(point_head=dict(in_channels=8, dropout_ratio=1.0)), r"must lie in \[0, 1\), got 1.0"),
     ],
 )
@@ -336,7 +431,10 @@ def test_feature_maps_that_do_not_fit_are_named(changes: dict, message: str) -> 
 def test_a_coarse_head_of_several_outputs_is_refused(monkeypatch) -> None:
     head = build_head()
     monkeypatch.setattr(head.coarse_head, "forward", lambda x: (x[0], x[1]))
-    with pytest.raises(ValueError, match="coarse_head FPNHead must give one tensor .*, got tuple"):
+    with pytest.raises(
+        ValueError,
+        match=r"coarse_head FPNHead must give logits \(N, 4, h, w\), .*, got \(1, 8, 16, 16\)",
+    ):
         head(feature_maps(64, 64))
 
 

@@ -13,6 +13,12 @@ from mmseg_pointrend.models.restoring import restore
 from tests.models.builders import model_config
 
 BINARY = dict(num_classes=2, out_channels=1)
+AT_FINE = dict(
+    coarse_head=dict(type="FCNHead", in_channels=8, in_index=2, channels=8, num_convs=1),
+    coarse_at_fine=True,
+    point_head=dict(in_channels=8, channels=12, num_fcs=1, act_cfg=dict(type="ELU")),
+    subdivision=dict(steps=4, num_points=64),
+)
 
 
 def build(
@@ -34,7 +40,9 @@ def sample(**meta: object) -> SegDataSample:
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(64, 96), (33, 47), (130, 67)], ids=str)
-@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+@pytest.mark.parametrize(
+    "head", [{}, BINARY, AT_FINE], ids=["multi-class", "binary", "coarse-at-fine"]
+)
 def test_labels_alone_equal_those_of_the_logits(size, head) -> None:
     """With padding, a flip and a resize to the picture, which differ between the images."""
     model = build(**head)

@@ -16,7 +16,7 @@ model = dict(
             norm_cfg=dict(type="BN"),
         ),
         point_head=dict(in_channels=[64], in_index=[0], channels=64, num_fcs=3),
-        training_points=dict(num_points=2048, oversample_ratio=3, importance_sample_ratio=0.75),
+        training_points=dict(num_points=2048),
         # From stride 8 to the input.
         subdivision=dict(steps=3, num_points=8192, scale_factor=2),
     ),

@@ -17,7 +17,7 @@ model = dict(
         ),
         point_head=dict(in_channels=[256], in_index=[0], channels=256, num_fcs=3),
         # N in training: the points of the stride-16 map of a 512x1024 crop (sec. 5).
-        training_points=dict(num_points=2048, oversample_ratio=3, importance_sample_ratio=0.75),
+        training_points=dict(num_points=2048),
         # From stride 4 to the input; N: the points of the stride-16 map of a 1024x2048 image.
         subdivision=dict(steps=2, num_points=8192, scale_factor=2),
     ),

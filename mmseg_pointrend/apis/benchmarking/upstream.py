@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from mmengine.config import ConfigDict
 from torch import Tensor
 
+from mmseg_pointrend.core import resolve_bias
+
 #: Where our head's parts lie -> where they lie in mmsegmentation's list of heads.
 UPSTREAM_PREFIXES = {
     "decode_head.coarse_head.": "decode_head.0.",
@@ -21,8 +23,8 @@ COARSE_PREFIXES = {"decode_head.coarse_head.": "decode_head."}
 
 #: Written once in our head, and again in each of mmsegmentation's.
 _SHARED = ("num_classes", "ignore_index")
-#: What mmsegmentation's configs say, and `core.select_training_points` has by default.
-_TRAINING_POINTS = dict(num_points=2048, oversample_ratio=3, importance_sample_ratio=0.75)
+#: What our head has by default.
+_TRAINING_POINTS = dict(num_points=2048)
 _SUBDIVISION = dict(steps=2, num_points=8192, scale_factor=2)
 
 
@@ -48,7 +50,7 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
         type="CascadeEncoderDecoder",
         num_stages=2,
         decode_head=[coarse_config(model), point_head_config(head)],
-        train_cfg=_TRAINING_POINTS | dict(head.get("training_points") or {}),
+        train_cfg=_training_config(**(head.get("training_points") or _TRAINING_POINTS)),
         test_cfg=dict(
             mode="whole",
             subdivision_steps=subdivision["steps"],
@@ -56,6 +58,16 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
             scale_factor=subdivision["scale_factor"],
         ),
     )
+
+
+def _training_config(num_points: int, **bias: float | str) -> dict:
+    bias = resolve_bias(**bias)
+    if bias is None:
+        raise ValueError(
+            "versus='upstream': mmsegmentation has no decode_head.training_points.strategy="
+            "'regular-grid', only k and beta"
+        )
+    return dict(num_points=num_points, **bias._asdict())
 
 
 def coarse_model_config(model: ConfigDict) -> ConfigDict:
@@ -148,6 +160,7 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: dict) -> None:
     for name, value, theirs in (
         ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
         ("uncertainty", head.get("uncertainty", "logit"), "logit"),
+        ("coarse_at_fine", head.get("coarse_at_fine", False), False),
         ("subdivision.max_margin", subdivision.get("max_margin", math.inf), math.inf),
     ):
         if value != theirs:

@@ -51,6 +51,14 @@ def test_a_budget_that_is_no_number_is_asked_for() -> None:
     assert model.decode_head.type == "PointRendHead"
 
 
+def test_strategies_are_written_as_k_and_beta() -> None:
+    model = prepare_config(CITYSCAPES).model
+    model.decode_head.training_points.strategy = "heavily-biased"
+    assert upstream_config(model, never).train_cfg == dict(
+        num_points=2048, oversample_ratio=10, importance_sample_ratio=1
+    )
+
+
 def test_the_coarse_config_is_the_baselines() -> None:
     ours = coarse_model_config(prepare_config(CITYSCAPES).model)
     name = CITYSCAPES.name.replace("pointrend", "fpn")
@@ -81,6 +89,11 @@ def test_weights_get_their_new_names() -> None:
         (
             dict(subdivision=dict(steps=2, num_points=10, max_margin=1.0)),
             "decode_head.subdivision.max_margin=1.0, only inf",
+        ),
+        (dict(coarse_at_fine=True), "decode_head.coarse_at_fine=True, only False"),
+        (
+            dict(training_points=dict(num_points=9, strategy="regular-grid")),
+            "decode_head.training_points.strategy='regular-grid', only k and beta",
         ),
         (dict(point_head=dict(type="MyHead")), "decode_head.point_head.type='MyHead'"),
     ],

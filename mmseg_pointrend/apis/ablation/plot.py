@@ -1,0 +1,88 @@
+"""What came out of a sweep, as a picture."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmseg_pointrend.apis.ablation.table import (
+    Row,
+    list_metrics,
+    list_variants,
+    mean_and_deviation,
+)
+
+_WIDTH = re.compile(r"^trimap/mIoU@(\d+)px$")
+#: Metrics with a panel of their own, at most; the table has all.
+_PANELS = 4
+_COLOUR, _GRID = "#1f6f8b", "#d8dbe2"
+
+
+def plot_rows(rows: Sequence[Row], title: str, out: str | Path) -> None:
+    """Draw the metrics of every variant, with a bar of one standard deviation over seeds.
+
+    Args:
+        rows: what came out.
+        title: of the picture.
+        out: picture to write (.png, .pdf or .svg).
+
+    Raises:
+        ValueError: if there are no rows.
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one result, got none")
+    metrics = choose_metrics(rows)
+    widths = [metric for metric in metrics if _WIDTH.match(metric)]
+    # More widths than panels: a curve over widths says more.
+    curve = len(widths) >= _PANELS
+    panels = [metric for metric in metrics if not curve or metric not in widths][:_PANELS]
+    count = len(panels) + curve
+    height = 1.6 + 0.32 * len(list_variants(rows)) + 1.6 * curve
+    figure = Figure(figsize=(3 + 2.6 * count + 1.6 * curve, height), layout="constrained")
+    ratios = [1] * len(panels) + [1.6] * curve
+    axes = figure.subplots(1, count, squeeze=False, width_ratios=ratios)[0]
+    for number, (axis, metric) in enumerate(zip(axes, panels, strict=False)):
+        _draw_dots(axis, rows, metric, named=number == 0)
+    if curve:
+        _draw_curves(axes[-1], rows, widths)
+    figure.suptitle(title)
+    figure.savefig(out, dpi=120)
+
+
+def choose_metrics(rows: Sequence[Row]) -> list[str]:
+    """Choose what to draw: the mean IoU, whole and near boundaries; everything if there is none."""
+    metrics = list_metrics(rows)
+    return [metric for metric in metrics if metric == "mIoU" or _WIDTH.match(metric)] or metrics
+
+
+def _draw_dots(axis: Axes, rows: Sequence[Row], metric: str, named: bool) -> None:
+    variants = list_variants(rows)
+    for place, variant in enumerate(variants):
+        mean, deviation, _ = mean_and_deviation(rows, variant, metric)
+        axis.errorbar(mean, place, xerr=deviation, fmt="o", color=_COLOUR, capsize=3, markersize=6)
+    axis.set_yticks(range(len(variants)), variants if named else [""] * len(variants))
+    axis.set_ylim(len(variants) - 0.5, -0.5)
+    axis.set_xlabel(f"{metric} (%)")
+    axis.margins(x=0.15)
+    _tidy(axis)
+
+
+def _draw_curves(axis: Axes, rows: Sequence[Row], metrics: Sequence[str]) -> None:
+    widths = [int(_WIDTH.match(metric)[1]) for metric in metrics]
+    for variant in list_variants(rows):
+        points = [mean_and_deviation(rows, variant, metric)[:2] for metric in metrics]
+        means, deviations = zip(*points, strict=True)
+        axis.errorbar(widths, means, yerr=deviations, marker="o", capsize=3, label=variant)
+    axis.set(xlabel="distance to a boundary (px)", ylabel="trimap mIoU (%)")
+    axis.set_xticks(widths)
+    axis.legend(frameon=False, fontsize="small")
+    _tidy(axis)
+
+
+def _tidy(axis: Axes) -> None:
+    axis.grid(color=_GRID)
+    axis.set_axisbelow(True)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)

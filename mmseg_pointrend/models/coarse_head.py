@@ -1,0 +1,145 @@
+"""A decode head of mmsegmentation as a coarse head: what it must be, its output, its losses."""
+
+from collections.abc import Sequence
+
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.utils import resize
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+
+from mmseg_pointrend.models.losses import ignored_loss, listed
+
+#: What a head makes of the feature maps: logits, or a sequence that begins with them.
+CoarseOutput = Tensor | Sequence[Tensor]
+
+#: What is asked of a head; `BaseDecodeHead` has it.
+_PARTS = ("in_index", "align_corners", "ignore_index", "loss_decode", "loss_by_feat")
+#: How torch begins to say that batch normalisation was given one number to normalise.
+_ONE_VALUE = "Expected more than 1 value per channel"
+
+
+def check_coarse_head(head: nn.Module) -> None:
+    """Raise ValueError for a head that cannot predict from feature maps alone, or not be trained.
+
+    Args:
+        head: what was built from `coarse_head`.
+    """
+    name = type(head).__name__
+    if isinstance(head, BaseCascadeDecodeHead):
+        raise ValueError(
+            f"coarse_head {name} needs the prediction of another head; take one that predicts from "
+            "feature maps alone"
+        )
+    missing = [part for part in _PARTS if not hasattr(head, part)]
+    if missing:
+        raise ValueError(
+            f"coarse_head {name} has no {' and no '.join(missing)}; take a decode head that is "
+            "derived from mmsegmentation's BaseDecodeHead"
+        )
+
+
+def run_coarse_head(head: nn.Module, inputs: Sequence[Tensor]) -> CoarseOutput:
+    """Run a coarse head.
+
+    Args:
+        head: passes `check_coarse_head`.
+        inputs: feature maps, each (N, C_i, h_i, w_i).
+
+    Raises:
+        ValueError: for `in_channels` that do not fit the feature maps, or a batch too small to be
+            normalised.
+    """
+    try:
+        return head(inputs)
+    except (RuntimeError, ValueError) as error:
+        reason = _explain(head, inputs, error)
+        if reason is None:
+            raise
+        raise ValueError(reason) from error
+
+
+def main_logits(head: nn.Module, output: CoarseOutput, out_channels: int) -> Tensor:
+    """Take the logits from a coarse head's output.
+
+    A head of several outputs (`DAHead`, `EncHead`) gives its prediction first.
+
+    Args:
+        head: whose output it is.
+        output: see `run_coarse_head`.
+        out_channels: K.
+
+    Returns:
+        (N, K, h, w).
+
+    Raises:
+        ValueError: if there are no such logits.
+    """
+    first = output[0] if isinstance(output, list | tuple) and output else output
+    if isinstance(first, Tensor) and first.dim() == 4 and first.shape[1] == out_channels:
+        return first
+    got = tuple(first.shape) if isinstance(first, Tensor) else type(first).__name__
+    raise ValueError(
+        f"coarse_head {type(head).__name__} must give logits (N, {out_channels}, h, w), alone or "
+        f"as the first of several outputs, got {got}"
+    )
+
+
+def coarse_losses(
+    head: nn.Module, output: CoarseOutput, labels: Tensor, data_samples: SampleList
+) -> dict[str, Tensor]:
+    """Compute a coarse head's own losses.
+
+    Args:
+        head: whose output it is.
+        output: see `run_coarse_head`.
+        labels: (N, 1, H, W).
+        data_samples: the same labels, as the head takes them.
+
+    Returns:
+        Losses and accuracies as the head names them.
+    """
+    if (labels == head.ignore_index).all():
+        # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
+        outputs = output if isinstance(output, list | tuple) else [output]
+        zero = sum(ignored_loss(values) for values in outputs)
+        return {loss.loss_name: zero for loss in listed(head.loss_decode)}
+    if head.align_corners:
+        output = _resize_by_pixel_centers(output, labels.shape[2:])
+    return head.loss_by_feat(output, data_samples)
+
+
+def _resize_by_pixel_centers(output: CoarseOutput, size: Sequence[int]) -> CoarseOutput:
+    """Enlarge maps to the labels, as rendering does; the head then finds nothing left to resize.
+
+    A head with `align_corners=True` would learn logits for other places than those where points
+    and steps read them, half a cell away at the border.
+    """
+    if isinstance(output, list | tuple):
+        return type(output)(_resize_by_pixel_centers(values, size) for values in output)
+    if output.dim() != 4:
+        return output
+    return resize(output, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def _explain(head: nn.Module, inputs: Sequence[Tensor], error: Exception) -> str | None:
+    """Say what an error means, if it has one of the usual reasons."""
+    name = type(head).__name__
+    if str(error).startswith(_ONE_VALUE):
+        return (
+            f"coarse_head {name} cannot normalise a 1x1 map of a single image; train with two "
+            "images or more in a batch, or give coarse_head a norm_cfg without batches, such as "
+            "dict(type='GN', num_groups=32)"
+        )
+    indices, expected = head.in_index, getattr(head, "in_channels", None)
+    indices = [indices] if isinstance(indices, int) else list(indices)
+    found = [inputs[index].shape[1] for index in indices]
+    summed = isinstance(expected, int)
+    if expected is None or (sum(found) if summed else found) == (
+        expected if summed else list(expected)
+    ):
+        return None
+    shown = f"{expected} in all" if summed and len(found) > 1 else expected
+    return (
+        f"coarse_head.in_channels={shown} does not fit: feature maps {indices} have {found} "
+        "channels"
+    )

@@ -1,0 +1,144 @@
+"""What the sweeps vary: every option fits the model, and every variant differs from the others."""
+
+import functools
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmseg_pointrend.apis.ablation.run_folder import plan_run
+from mmseg_pointrend.apis.ablation.run_sweep import DEFAULT_CONFIG
+from mmseg_pointrend.apis.ablation.sweeps import SWEEPS, build_sweep
+from mmseg_pointrend.apis.configs import shipped_config
+from mmseg_pointrend.core import MARGINS
+
+SCENES = shipped_config(DEFAULT_CONFIG)
+CITYSCAPES = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
+ADE20K = shipped_config("pointrend/pointrend_r101_4xb4-160k_ade20k-512x512.py")
+HEAD = "model.decode_head."
+
+
+def variants(name: str, config: Path = SCENES) -> dict[str, dict]:
+    """Return what each variant changes, in training and in the test."""
+    return {
+        variant: training.options | tests
+        for training in build_sweep(name, config).trainings
+        for variant, tests in training.variants.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _scope() -> None:
+    init_default_scope("mmseg")
+
+
+def at(config: Config, key: str) -> object:
+    return functools.reduce(lambda node, part: node[part], key.split("."), config)
+
+
+@functools.cache
+def build_all(name: str) -> dict[str, nn.Module]:
+    """Build the model of every variant of a sweep, and check that its options are in its config."""
+    sweep, built = build_sweep(name, SCENES), {}
+    for training in sweep.trainings:
+        run = plan_run(training, 3, Path("unused"), SCENES, 4, widths=sweep.widths)
+        for variant, tests in training.variants.items():
+            config = Config.fromstring(run.config, ".py")
+            config.merge_from_dict(tests)
+            for key, value in (training.options | tests).items():
+                assert at(config, key) == value
+            built[variant] = MODELS.build(config.model)
+    return built
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_variant_builds(name: str) -> None:
+    built = build_all(name)
+    assert list(built) == list(variants(name)) and len(built) >= 3
+
+
+def test_the_built_models_are_what_the_variants_name() -> None:
+    """The options arrive in the models, not only in the config."""
+    heads = {name: model.decode_head for name, model in build_all("point-head").items()}
+    base = heads.pop("as-configured_depth-3_width-64_relu")
+    assert [len(heads[f"depth-{depth}"].point_head.fcs) for depth in (0, 1, 2, 4)] == [0, 1, 2, 4]
+    assert heads["width-256"].point_head.fcs[0].conv.out_channels == 256
+    assert type(heads["elu"].point_head.fcs[0].activate).__name__ == "ELU"
+    assert heads["coarse-at-fine"].coarse_at_fine and not base.coarse_at_fine
+    assert base.point_head.fc_seg.in_channels == 64 + 9
+    assert heads["coarse-to-first-layer"].point_head.fc_seg.in_channels == 64
+    assert len(base.point_head.fcs) == 3 and len(heads) == 9
+    for name, model in build_all("strategies").items():
+        assert model.decode_head.training_points["strategy"] == name
+    for name, model in build_all("uncertainty").items():
+        assert model.decode_head.margin is MARGINS[name.rpartition("-")[2]]
+
+
+def test_the_papers_tables() -> None:
+    assert list(variants("strategies")) == [
+        "regular-grid", "uniform", "mildly-biased", "heavily-biased",
+    ]  # fmt: skip
+    sweep = build_sweep("resolution-and-points", SCENES)
+    assert len(sweep.trainings) == 1, "Table 3 needs no second training"
+    changed = variants("resolution-and-points")
+    assert [changed[f"steps-{steps}"] for steps in range(4)] == [
+        *({HEAD + "subdivision.steps": steps} for steps in range(3)), {},
+    ]  # fmt: skip
+    assert changed["steps-3_points-1-of-16"] == {HEAD + "subdivision.num_points": 1 / 16}
+    assert {8, 20} < set(build_sweep("boundary-widths", SCENES).widths)
+    pairs = {
+        (training, test): variants("uncertainty")[f"train-{training}_test-{test}"]
+        for training in ("logit", "probability")
+        for test in ("logit", "probability")
+    }
+    for (_, test), options in pairs.items():
+        assert options == {HEAD + "uncertainty": test}
+
+
+def test_other_data_sets() -> None:
+    assert list(variants("coarse-heads", CITYSCAPES)) == [
+        "fpn-r50", "fpn-r50_pointrend_coarse-map", "fpn-r50_pointrend",
+        "fpn-r101", "fpn-r101_pointrend_coarse-map", "fpn-r101_pointrend",
+    ]  # fmt: skip
+    assert list(variants("boundary-widths", ADE20K)) == [
+        "fpn-r101", "fpn-r101_pointrend_coarse-map", "fpn-r101_pointrend",
+    ]  # fmt: skip
+    point_head = variants("point-head", CITYSCAPES)
+    assert "width-64" in point_head and "width-256" not in point_head
+
+
+def test_numbers_of_the_config_give_way_to_a_strategys_name(tmp_path: Path) -> None:
+    options = {HEAD + "training_points.oversample_ratio": 4}
+    for training in build_sweep("strategies", SCENES, options).trainings:
+        run = plan_run(training, 0, tmp_path, SCENES, options=options)
+        MODELS.build(Config.fromstring(run.config, ".py").model)
+
+
+def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
+    training = build_sweep("strategies", CITYSCAPES).trainings[0]
+    run = plan_run(training, 5, tmp_path, CITYSCAPES, 8000)
+    config = Config.fromstring(run.config, ".py")
+    assert config.randomness.seed == 5
+    assert config.train_cfg.max_iters == 8000 and config.train_cfg.val_interval == 8001
+    # 200 of 80000 iterations of warm-up
+    assert [(part.begin, part.end) for part in config.param_scheduler] == [(0, 20), (20, 8000)]
+    assert [metric.type for metric in config.test_evaluator] == ["IoUMetric", "TrimapIoUMetric"]
+    scenes = plan_run(build_sweep("strategies", SCENES).trainings[0], 0, tmp_path, SCENES, 2)
+    schedule = Config.fromstring(scenes.config, ".py").param_scheduler
+    assert [(part.begin, part.end) for part in schedule] == [(0, 1), (1, 2)]
+
+
+def test_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sweep must be one of .*strategies"):
+        build_sweep("stratgies", SCENES)
+    with pytest.raises(ValueError, match="must have a PointRend model"):
+        build_sweep("strategies", shipped_config(DEFAULT_CONFIG.replace("pointrend", "fpn", 2)
+                                                 .replace("fpn/", "sem_fpn/")))  # fmt: skip
+    template = shipped_config("pointrend/pointrend_r50_my-dataset-512x1024.py")
+    with pytest.raises(ValueError, match="no known baseline"):
+        build_sweep("coarse-heads", template)
+    with pytest.raises(ValueError, match="iterations must be at least 2, got 1"):
+        plan_run(build_sweep("strategies", SCENES).trainings[0], 0, tmp_path, SCENES, 1)

@@ -1,0 +1,65 @@
+"""Repeat the paper's ablations: python tools/ablate.py SWEEP [--config CONFIG]."""
+
+import argparse
+import sys
+
+from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Train and test the variants of a sweep, several at a time, and write "
+        "results.csv, results.md and results.png. Called again, it goes on where it stopped. "
+        "Exit status 1: some runs failed.",
+    )
+    parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="what to compare; see --list")
+    parser.add_argument("--list", action="store_true", help="list the sweeps and their variants")
+    parser.add_argument("--work-dir", help="default: work_dirs/ablation/<sweep>/<config's name>")
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[0],
+        help="of the trainings; several give means and standard deviations (default: 0)",
+    )
+    parser.add_argument("--iterations", type=int, help="of each training (default: the config's)")
+    parser.add_argument("--workers", type=int, help="runs at a time (default: 2, with Slurm all)")
+    parser.add_argument("--config", help="a PointRend model's (default: the demo's, on its scenes)")
+    parser.add_argument(
+        "--slurm",
+        metavar="PARTITION",
+        help="start each run by srun; GPUS, CPUS_PER_TASK and SRUN_ARGS may be set",
+    )
+    add_config_options(parser)
+    args = parser.parse_args()
+    if args.sweep is None and not args.list:
+        parser.error("SWEEP is missing; --list lists them")
+    return args
+
+
+@command_line_tool
+def main() -> None:
+    """Run the sweep, or list what there is."""
+    args = parse_args()
+    from mmseg_pointrend.apis.ablation.run_sweep import describe_sweeps, run_sweep
+
+    if args.list:
+        print(describe_sweeps(args.sweep, args.config, args.cfg_options))
+        return
+    failed = run_sweep(
+        args.sweep,
+        work_dir=args.work_dir,
+        seeds=args.seeds,
+        iterations=args.iterations,
+        workers=args.workers,
+        config_path=args.config,
+        slurm=args.slurm,
+        options=args.cfg_options,
+    )
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
