@@ -209,7 +209,14 @@ class PointRendHead(BaseModule):
         Returns:
             What `predict_labels` gives after 0 subdivision steps.
         """
-        rendering = dict(self._rendering((), coarse_logits=coarse_logits), steps=0)
+        # Without steps no points are predicted, so nothing is needed to predict them.
+        rendering = dict(
+            self.subdivision,
+            steps=0,
+            coarse_logits=coarse_logits,
+            predict_points=None,
+            margin=self.margin,
+        )
         return self._render_labels(rendering, batch_img_metas, input_size)
 
     def _render_labels(

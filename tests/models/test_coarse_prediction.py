@@ -13,7 +13,9 @@ from tests.models.test_tta import VIEWS, batch_of
 #: The threshold lies among the probabilities that these random weights give.
 BINARY = dict(num_classes=2, out_channels=1, threshold=0.62)
 SLIDE = dict(mode="slide", crop_size=(64, 48), stride=(40, 31))
-HEADS = pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+HEADS = pytest.mark.parametrize(
+    "head", [{}, BINARY, dict(coarse_at_fine=True)], ids=["multi-class", "binary", "coarse-at-fine"]
+)
 
 
 def build(test_cfg: dict | None = None, **changes: object) -> torch.nn.Module:
