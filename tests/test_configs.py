@@ -40,6 +40,11 @@ EXPECTED = {
 } | {
     "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
+    "pointrend/pointrend_r18-small-p2p5_1xb4-1k_demo-scenes-128x256.py",
+    "sem_fpn/fpn_r18-small-p2p5_1xb4-1k_demo-scenes-128x256.py",
+    "pointrend/pointrend-deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256.py",
+    "deeplabv3/deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256.py",
+    "deeplabv3/deeplabv3_r18-small-d8_1xb4-1k_demo-scenes-128x256.py",
     "pointrend/pointrend_r50_my-dataset-512x1024.py",
     "pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
     "sem_fpn/fpn_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
@@ -83,7 +88,7 @@ def light(name: str) -> dict:
 
 def test_the_configs_are_these() -> None:
     assert set(NAMES) == EXPECTED
-    assert len(NAMES) == 22
+    assert len(NAMES) == 27
 
 
 @pytest.mark.slow
@@ -149,9 +154,17 @@ def test_config_trains_and_predicts(path: Path) -> None:
             "r101-p3p5_4xb2-80k_cityscapes-512x1024",
             "r50_4xb4-160k_ade20k-512x512",
             "r101_4xb4-160k_ade20k-512x512",
+            "r18-small_1xb4-1k_demo-scenes-128x256",
+            "r18-small-p2p5_1xb4-1k_demo-scenes-128x256",
         )
     ]
-    + [(DEEPLABV3, DEEPLABV3.replace("pointrend/pointrend-", "deeplabv3/"))],
+    + [
+        (f"pointrend/pointrend-{name}.py", f"deeplabv3/{name}.py")
+        for name in (
+            "deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768",
+            "deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256",
+        )
+    ],
 )
 def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) -> None:
     """mmsegmentation's two differ in dropout and warm-up as well."""
@@ -162,7 +175,7 @@ def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) 
     )  # fmt: skip
     assert ours == baseline
     coarse = head["coarse_head"] | dict(num_classes=head["num_classes"])
-    assert coarse | HEAD_DEFAULTS == base_head
+    assert HEAD_DEFAULTS | coarse == HEAD_DEFAULTS | base_head
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Repeat the paper's ablations: python tools/ablate.py SWEEP [--config CONFIG]."""
+"""Repeat the paper's ablations: python tools/ablate.py SWEEP... [--config CONFIG]."""
 
 import argparse
 import sys
@@ -9,13 +9,14 @@ from mmseg_pointrend.apis.console import add_config_options, command_line_tool
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description="Train and test the variants of a sweep, several at a time, and write "
-        "results.csv, results.md and results.png. Called again, it goes on where it stopped. "
-        "Exit status 1: some runs failed.",
+        description="Train and test the variants of sweeps, several at a time, and write a table "
+        "(SWEEP.csv, SWEEP.md) and a plot (SWEEP.png) of each. Called again, it goes on where it "
+        "stopped; what one sweep has trained the others do not train again. Exit status 1: some "
+        "runs failed.",
     )
-    parser.add_argument("sweep", nargs="?", metavar="SWEEP", help="what to compare; see --list")
+    parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="what to compare, or: all")
     parser.add_argument("--list", action="store_true", help="list the sweeps and their variants")
-    parser.add_argument("--work-dir", help="default: work_dirs/ablation/<sweep>/<config's name>")
+    parser.add_argument("--work-dir", help="default: work_dirs/ablation/<config's name>")
     parser.add_argument(
         "--seeds",
         nargs="+",
@@ -33,22 +34,23 @@ def parse_args() -> argparse.Namespace:
     )
     add_config_options(parser)
     args = parser.parse_args()
-    if args.sweep is None and not args.list:
+    if not args.sweeps and not args.list:
         parser.error("SWEEP is missing; --list lists them")
     return args
 
 
 @command_line_tool
 def main() -> None:
-    """Run the sweep, or list what there is."""
+    """Run the sweeps, or list what there is."""
     args = parse_args()
-    from mmseg_pointrend.apis.ablation.run_sweep import describe_sweeps, run_sweep
+    from mmseg_pointrend.apis.ablation import SWEEPS, describe_sweeps, run_sweeps
 
+    names = list(SWEEPS) if args.sweeps in ([], ["all"]) else args.sweeps
     if args.list:
-        print(describe_sweeps(args.sweep, args.config, args.cfg_options))
+        print(describe_sweeps(names, args.config, args.cfg_options))
         return
-    failed = run_sweep(
-        args.sweep,
+    failed = run_sweeps(
+        names,
         work_dir=args.work_dir,
         seeds=args.seeds,
         iterations=args.iterations,

@@ -1,8 +1,13 @@
-"""Ablations: `run_sweep` trains and tests the variants of a sweep and writes their table and plot.
+"""Ablations: `run_sweeps` trains and tests variants of a config, and writes tables and plots.
 
 - `sweeps`: what is varied, by the name of the sweep.
-- `run_folder`: a folder for each training, its settings, and when it is finished.
+- `run_folder`: a folder for each training, which sweeps share; its settings, tests and results.
 - `one_run`: the process that trains and tests in such a folder.
 - `workers`: several such processes at a time, here or under Slurm.
 - `table`, `plot`: what came out.
 """
+
+from mmseg_pointrend.apis.ablation.run_sweeps import describe_sweeps, run_sweeps
+from mmseg_pointrend.apis.ablation.sweeps import SWEEPS
+
+__all__ = ["SWEEPS", "describe_sweeps", "run_sweeps"]

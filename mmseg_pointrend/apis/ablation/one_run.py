@@ -15,7 +15,7 @@ from mmseg_pointrend.apis.training import train
 
 
 def train_and_test(folder: str | Path, launcher: str = "none") -> None:
-    """Train what a run's folder asks for, from its last checkpoint on, test, write `result.json`.
+    """Train what a run's folder asks for, from its last checkpoint on, and do its missing tests.
 
     Args:
         folder: see `run_folder`.
@@ -25,23 +25,21 @@ def train_and_test(folder: str | Path, launcher: str = "none") -> None:
         FileNotFoundError: if the folder holds no run, or a data folder does not exist.
         ValueError: for settings or labels out of range, or no images.
     """
-    folder, start = Path(folder), time.perf_counter()
+    folder = Path(folder)
     config, training = folder / "config.py", folder / "training"
-    tests = json.loads((folder / "run.json").read_text())
     last = f"iter_{Config.fromfile(str(config)).train_cfg.max_iters}.pth"
     if not _is_trained(training, last):
         train(config, training, resume="auto", launcher=launcher)
-    trained = time.perf_counter()
-    metrics = {}
-    for name, options in tests.items():
-        found = test(
-            config, training / last, folder / "tests" / name, options=options, launcher=launcher
-        )
-        metrics[name] = {metric: float(value) for metric, value in found.items()}
-    if is_main_process():
-        seconds = dict(training=trained - start, testing=time.perf_counter() - trained)
-        result = dict(metrics=metrics, seconds={key: round(s, 1) for key, s in seconds.items()})
-        write_whole(folder / "result.json", json.dumps(result, indent=2) + "\n")
+    for asked in sorted(folder.glob("tests/*/options.json")):
+        result = asked.with_name("result.json")
+        if result.exists():
+            continue
+        start, options = time.perf_counter(), json.loads(asked.read_text())
+        found = test(config, training / last, asked.parent, options=options, launcher=launcher)
+        if is_main_process():
+            metrics = {metric: float(value) for metric, value in found.items()}
+            seconds = round(time.perf_counter() - start, 1)
+            write_whole(result, json.dumps(dict(metrics=metrics, seconds=seconds), indent=2) + "\n")
 
 
 def _is_trained(training: Path, last: str) -> bool:

@@ -15,30 +15,32 @@ from mmseg_pointrend.apis.ablation.table import (
 )
 
 _WIDTH = re.compile(r"^trimap/mIoU@(\d+)px$")
-#: Metrics with a panel of their own, at most; the table has all.
+#: With a panel each, as far as they were measured; the table has all.
+_PANEL = re.compile(r"^(mIoU|trimap/mIoU@[28]px|boundary/mIoU@.+)$")
+#: How many, where there are other metrics only.
 _PANELS = 4
 _COLOUR, _GRID = "#1f6f8b", "#d8dbe2"
 
 
-def plot_rows(rows: Sequence[Row], title: str, out: str | Path) -> None:
+def plot_rows(rows: Sequence[Row], title: str, out: str | Path, over_widths: bool = False) -> None:
     """Draw the metrics of every variant, with a bar of one standard deviation over seeds.
 
     Args:
         rows: what came out.
         title: of the picture.
         out: picture to write (.png, .pdf or .svg).
+        over_widths: draw the mean IoU near boundaries as curves over the distance to them.
 
     Raises:
         ValueError: if there are no rows.
     """
     if not rows:
         raise ValueError("rows must hold at least one result, got none")
-    metrics = choose_metrics(rows)
-    widths = [metric for metric in metrics if _WIDTH.match(metric)]
-    # More widths than panels: a curve over widths says more.
-    curve = len(widths) >= _PANELS
-    panels = [metric for metric in metrics if not curve or metric not in widths][:_PANELS]
-    count = len(panels) + curve
+    metrics = list_metrics(rows)
+    widths = [metric for metric in metrics if _WIDTH.match(metric)] if over_widths else []
+    panels = [metric for metric in metrics if _PANEL.match(metric) and metric not in widths]
+    panels = panels or metrics[:_PANELS]
+    count, curve = len(panels) + bool(widths), bool(widths)
     height = 1.6 + 0.32 * len(list_variants(rows)) + 1.6 * curve
     figure = Figure(figsize=(3 + 2.6 * count + 1.6 * curve, height), layout="constrained")
     ratios = [1] * len(panels) + [1.6] * curve
@@ -49,12 +51,6 @@ def plot_rows(rows: Sequence[Row], title: str, out: str | Path) -> None:
         _draw_curves(axes[-1], rows, widths)
     figure.suptitle(title)
     figure.savefig(out, dpi=120)
-
-
-def choose_metrics(rows: Sequence[Row]) -> list[str]:
-    """Choose what to draw: the mean IoU, whole and near boundaries; everything if there is none."""
-    metrics = list_metrics(rows)
-    return [metric for metric in metrics if metric == "mIoU" or _WIDTH.match(metric)] or metrics
 
 
 def _draw_dots(axis: Axes, rows: Sequence[Row], metric: str, named: bool) -> None:

@@ -1,42 +1,67 @@
-"""The folder of a run, which is one training with one seed and its tests.
+"""The folder of a run, which is one training with one seed and the tests of its model.
 
-Convention: `config.py` is the whole config of the training, `run.json` what is tested; both say
-what the run is, and a folder never changes it. `training/` holds logs and checkpoints, `tests/` the
-logs of the tests, `output.log` what the process printed. `result.json` appears last, whole.
+Convention: `config.py` is the whole config of the training; it says what the run is, and a folder
+never changes it. `training/` holds logs and checkpoints, `output.log` what the process printed.
+`tests/` has a folder for each test: `options.json` asks for it, `result.json` appears last, whole.
+So several sweeps share a training, and a test that one of them asked for is there for the others.
 """
 
 import difflib
+import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.ablation.sweeps import WIDTHS, Training
+from mmseg_pointrend.apis.ablation.sweeps import HEAD, Training, is_pointrend
 from mmseg_pointrend.apis.configs import load_config
 
 #: How many checkpoints a training writes on its way, to go on from.
 CHECKPOINTS = 10
+#: What is measured besides the config's own metrics; the widths have Table 8's (8 and 20 px).
+METRICS = (
+    dict(type="TrimapIoUMetric", widths=(1, 2, 4, 8, 12, 20)),
+    dict(type="BoundaryIoUMetric"),
+)
+#: What a baseline, with a config of its own, has no place for.
+_POINTREND_OPTIONS = (
+    *(
+        f"{HEAD}.{key}"
+        for key in (
+            "coarse_head",
+            "point_head",
+            "training_points",
+            "subdivision",
+            "uncertainty",
+            "coarse_at_fine",
+            "loss_point",
+        )
+    ),
+    "model.predict_logits",
+    "model.output_scale",
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training with one seed.
+    """One training with one seed, and the tests of its model.
 
     Attributes:
         training: name of the training.
         seed: its seed.
         folder: where everything about it goes.
         config: text of the whole config.
-        tests: name of the variant -> options of the test run.
+        tests: options of each test.
     """
 
     training: str
     seed: int
     folder: Path
     config: str
-    tests: dict[str, dict]
+    tests: tuple[dict, ...]
 
     @property
     def label(self) -> str:
@@ -48,10 +73,21 @@ class Run:
         """What its process printed."""
         return self.folder / "output.log"
 
-    def result(self) -> dict[str, dict[str, float]] | None:
-        """Read variant -> metric -> value; None if the run is not finished."""
-        file = self.folder / "result.json"
+    @property
+    def is_finished(self) -> bool:
+        """Whether every test has its result."""
+        return all(self.result(options) is not None for options in self.tests)
+
+    def result(self, options: dict) -> dict[str, float] | None:
+        """Read the metrics of a test; None if it is not finished."""
+        file = self.test_folder(options) / "result.json"
         return json.loads(file.read_text())["metrics"] if file.is_file() else None
+
+    def test_folder(self, options: dict) -> Path:
+        """Find the folder of a test: equal options, equal folder."""
+        text = json.dumps(options, sort_keys=True)
+        name = hashlib.sha256(text.encode()).hexdigest()[:12] if options else "as-trained"
+        return self.folder / "tests" / name
 
 
 def plan_run(
@@ -61,35 +97,51 @@ def plan_run(
     config_path: Path,
     iterations: int | None = None,
     options: dict | None = None,
-    widths: tuple[int, ...] | None = None,
 ) -> Run:
     """Put a run's config together; nothing is written.
 
     Args:
         training: what is trained and tested.
         seed: seed of the training.
-        work_dir: the sweep's folder.
+        work_dir: of the config's sweeps.
         config_path: the sweep's config, which `training.config` precedes.
         iterations: length of the training, >= 2; the config's by default. The schedule scales.
         options: dotted config keys and values that override the file; the variant's precede them.
-        widths: trimap widths in pixels; by default those of the config, or `WIDTHS`.
+            A baseline is given those that are not PointRend's.
 
     Raises:
         FileNotFoundError: if there is no such config.
         ValueError: for fewer than 2 iterations.
     """
     path = training.config or config_path
+    options = options or {}
+    if not is_pointrend(load_config(path)):
+        options = {key: options[key] for key in options if not key.startswith(_POINTREND_OPTIONS)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
-    config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config, widths)})
+    config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config)})
+    if is_pointrend(config):
+        # The coarse prediction, where it is wanted, is a variant of its own.
+        config.model.predict_coarse = False
     config.merge_from_dict(training.options)
     return Run(
         training.name,
         seed,
-        work_dir / training.name / f"seed-{seed}",
+        work_dir / "runs" / training.name / f"seed-{seed}",
         config.pretty_text,
-        training.variants,
+        tuple(training.variants.values()),
     )
+
+
+def merge_runs(runs: Sequence[Run]) -> list[Run]:
+    """Join the runs of the same training and seed into one that has the tests of all."""
+    merged: dict[Path, Run] = {}
+    for run in runs:
+        before = merged.get(run.folder)
+        tests = () if before is None else before.tests
+        tests += tuple(options for options in run.tests if options not in tests)
+        merged[run.folder] = replace(run, tests=tests)
+    return list(merged.values())
 
 
 def _scale_schedule(config: Config, iterations: int | None) -> dict:
@@ -113,18 +165,13 @@ def _scale_schedule(config: Config, iterations: int | None) -> dict:
     return options
 
 
-def _evaluators(config: Config, widths: tuple[int, ...] | None) -> list[dict]:
-    """Add the mean IoU near boundaries to the config's metrics, or set its widths."""
+def _evaluators(config: Config) -> list[dict]:
+    """Add `METRICS` to the config's, or replace its own of the same type."""
     evaluators = config.test_evaluator
     evaluators = evaluators if isinstance(evaluators, list | tuple) else [evaluators]
-    evaluators = [dict(evaluator) for evaluator in evaluators]
-    trimaps = [metric for metric in evaluators if metric["type"] == "TrimapIoUMetric"]
-    if not trimaps:
-        trimaps = [dict(type="TrimapIoUMetric", widths=WIDTHS)]
-        evaluators += trimaps
-    if widths is not None:
-        trimaps[0]["widths"] = widths
-    return evaluators
+    ours = {metric["type"] for metric in METRICS}
+    kept = [dict(evaluator) for evaluator in evaluators if evaluator["type"] not in ours]
+    return kept + [dict(metric) for metric in METRICS]
 
 
 def prepare_folder(run: Run) -> None:
@@ -134,16 +181,19 @@ def prepare_folder(run: Run) -> None:
         ValueError: if the folder holds a run with other settings.
     """
     run.folder.mkdir(parents=True, exist_ok=True)
-    tests = json.dumps(run.tests, indent=2) + "\n"
-    for name, text in (("config.py", run.config), ("run.json", tests)):
-        file = run.folder / name
-        if not file.exists():
-            write_whole(file, text)
-        elif (found := file.read_text()) != text:
-            raise ValueError(
-                f"{run.folder} holds a run with other settings ({_first_difference(found, text)}); "
-                "give another work-dir, or delete this folder first"
-            )
+    config = run.folder / "config.py"
+    if not config.exists():
+        write_whole(config, run.config)
+    elif (found := config.read_text()) != run.config:
+        raise ValueError(
+            f"{run.folder} holds a run with other settings "
+            f"({_first_difference(found, run.config)}); "
+            "give another work-dir, or delete this folder first"
+        )
+    for options in run.tests:
+        folder = run.test_folder(options)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "options.json", json.dumps(options, indent=2) + "\n")
 
 
 def _first_difference(found: str, asked: str) -> str:

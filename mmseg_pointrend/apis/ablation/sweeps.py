@@ -1,7 +1,8 @@
 """The sweeps: which variants of a config the paper's tables and its users' notes compare.
 
-A variant is what is tested; several may share a training. Each sweep is made for a config, because
-some of its values depend on the config's.
+A variant is what is tested; several may share a training, also those of several sweeps: a variant
+that is what the config says already is a test of the training `AS_CONFIGURED`. Each sweep is made
+for a config, because some of its values depend on the config's.
 """
 
 from collections.abc import Callable
@@ -11,13 +12,11 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmseg_pointrend.apis.configs import load_config, shipped_config
-from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES
+from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES, resolve_bias
 
 HEAD = "model.decode_head"
-#: Trimap widths in pixels that every sweep reports, unless the config has its own.
-WIDTHS = (2, 4, 8)
-#: Those of Table 8 (8 and 20), and narrower ones.
-TABLE_8_WIDTHS = (1, 2, 4, 8, 12, 20)
+#: The training of the config as it is, which the sweeps have in common.
+AS_CONFIGURED = "as-configured"
 #: N as shares of the pixels, a factor of 4 apart as in Table 3; 1/256 is the rule of sec. 5.
 POINT_SHARES = (1024, 256, 64, 16)
 DEPTHS = (0, 1, 2, 3, 4)
@@ -29,7 +28,7 @@ class Training:
     """One model, and the variants that it is tested as.
 
     Attributes:
-        name: also the name of its folder.
+        name: also the name of its folder, the same in every sweep that needs this model.
         variants: name of the variant -> options of the test run.
         options: options of the training, also given to its tests.
         config: the config file, if it is not the sweep's.
@@ -49,40 +48,62 @@ class Sweep:
         title: of the plot.
         source: where the comparison comes from.
         trainings: the models; no two variants have the same name.
-        widths: trimap widths in pixels; None for those of the config, or `WIDTHS`.
+        over_widths: whether the plot shows how results change with the distance to a boundary.
     """
 
     title: str
     source: str
     trainings: tuple[Training, ...]
-    widths: tuple[int, ...] | None = None
+    over_widths: bool = False
 
 
 @dataclass(frozen=True)
 class CoarsePair:
-    """A coarse model's config, and that of the same model with PointRend, below `configs/`."""
+    """A coarse model's config, and that of the same model with PointRend, below `configs/`.
+
+    Attributes:
+        name: of the coarse model.
+        baseline: its config.
+        pointrend: that with PointRend.
+        denser: config of the coarse model with a smaller output stride, for tests of the baseline's
+            weights (Table 6).
+    """
 
     name: str
     baseline: str
     pointrend: str
+    denser: str | None = None
 
     @property
     def data(self) -> str:
-        """The data set and crop size, which a config's name ends in."""
-        return Path(self.pointrend).stem.rpartition("_")[2]
+        """The data set, which a config's name ends in, before the crop size."""
+        return Path(self.pointrend).stem.rpartition("_")[2].rpartition("-")[0]
 
 
 def _sem_fpn(name: str, rest: str) -> CoarsePair:
     return CoarsePair(name, f"sem_fpn/fpn_{rest}.py", f"pointrend/pointrend_{rest}.py")
 
 
+def _deeplabv3(name: str, backbone: str, rest: str) -> CoarsePair:
+    return CoarsePair(
+        name,
+        f"deeplabv3/deeplabv3_{backbone}-d16_{rest}.py",
+        f"pointrend/pointrend-deeplabv3_{backbone}-d16_{rest}.py",
+        denser=f"deeplabv3/deeplabv3_{backbone}-d8_{rest}.py",
+    )
+
+
 #: Tables 6 and 7: a coarse model more is a line more.
 COARSE_PAIRS = (
-    _sem_fpn("fpn-r18-small", "r18-small_1xb4-1k_demo-scenes-128x256"),
-    _sem_fpn("fpn-r50", "r50_4xb2-80k_cityscapes-512x1024"),
-    _sem_fpn("fpn-r101", "r101_4xb2-80k_cityscapes-512x1024"),
-    _sem_fpn("fpn-r50", "r50_4xb4-160k_ade20k-512x512"),
-    _sem_fpn("fpn-r101", "r101_4xb4-160k_ade20k-512x512"),
+    _deeplabv3("deeplabv3-r18-small-d16", "r18-small", "1xb4-1k_demo-scenes-128x256"),
+    _sem_fpn("fpn-r18-small-p2p5", "r18-small-p2p5_1xb4-1k_demo-scenes-128x256"),
+    _sem_fpn("fpn-r18-small-p3p5", "r18-small_1xb4-1k_demo-scenes-128x256"),
+    _deeplabv3("deeplabv3-r103-d16", "r103", "4xb4-90k_cityscapes-768x768"),
+    _sem_fpn("fpn-r50-p2p5", "r50_4xb2-80k_cityscapes-512x1024"),
+    _sem_fpn("fpn-r101-p2p5", "r101_4xb2-80k_cityscapes-512x1024"),
+    _sem_fpn("fpn-r101-p3p5", "r101-p3p5_4xb2-80k_cityscapes-512x1024"),
+    _sem_fpn("fpn-r50-p2p5", "r50_4xb4-160k_ade20k-512x512"),
+    _sem_fpn("fpn-r101-p2p5", "r101_4xb4-160k_ade20k-512x512"),
 )
 
 
@@ -102,28 +123,31 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
     if name not in SWEEPS:
         raise ValueError(f"sweep must be one of {list(SWEEPS)}, got {name!r}")
     config = load_config(config_path, options)
-    head = config.model.get("decode_head")
-    if not isinstance(head, dict) or not {"point_head", "subdivision"} <= head.keys():
+    if not is_pointrend(config) or "subdivision" not in config.model.decode_head:
         raise ValueError(f"config {config_path} must have a PointRend model with a subdivision")
     return SWEEPS[name](config, Path(config_path))
+
+
+def is_pointrend(config: Config) -> bool:
+    """Whether a config's model has a point head."""
+    head = config.model.get("decode_head")
+    return isinstance(head, dict) and "point_head" in head
 
 
 def _strategies(config: Config, _: Path) -> Sweep:
     # Numbers of the config would contradict the names.
     points = config.model.decode_head.get("training_points") or {}
-    cleared = {
-        f"{HEAD}.training_points.{key}": None
-        for key in ("oversample_ratio", "importance_sample_ratio")
-        if key in points
-    }
-    return Sweep(
-        "Training points",
-        "Table 4",
-        tuple(
-            Training(name, {name: {}}, cleared | {f"{HEAD}.training_points.strategy": name})
-            for name in TRAINING_STRATEGIES
-        ),
-    )
+    numbers = ("strategy", "oversample_ratio", "importance_sample_ratio")
+    own = resolve_bias(**{key: points.get(key) for key in numbers})
+    cleared = {f"{HEAD}.training_points.{key}": None for key in numbers[1:] if key in points}
+    trainings = []
+    for name, bias in TRAINING_STRATEGIES.items():
+        if bias == own:
+            trainings.append(Training(AS_CONFIGURED, {name: {}}))
+        else:
+            options = cleared | {f"{HEAD}.training_points.strategy": name}
+            trainings.append(Training(f"strategy_{name}", {name: {}}, options))
+    return Sweep("Training points", "Table 4", tuple(trainings))
 
 
 def _resolution_and_points(config: Config, _: Path) -> Sweep:
@@ -136,7 +160,7 @@ def _resolution_and_points(config: Config, _: Path) -> Sweep:
     return Sweep(
         "Output resolution and points per subdivision step",
         "Table 3",
-        (Training("as-configured", variants),),
+        (Training(AS_CONFIGURED, variants),),
     )
 
 
@@ -145,18 +169,18 @@ def _coarse_heads(_: Config, path: Path) -> Sweep:
     trainings = []
     for pair in COARSE_PAIRS:
         if pair.data == data:
-            trainings += _with_and_without(pair)
+            trainings += _with_and_without(pair, path)
     return Sweep("Coarse models with and without PointRend", "Tables 6 and 7", tuple(trainings))
 
 
 def _boundary_widths(_: Config, path: Path) -> Sweep:
-    trainings = _with_and_without(_find_pair(path))
-    return Sweep("Mean IoU near boundaries", "Table 8", tuple(trainings), TABLE_8_WIDTHS)
+    trainings = _with_and_without(_find_pair(path), path)
+    return Sweep("Mean IoU near boundaries", "Table 8", tuple(trainings), over_widths=True)
 
 
 def _find_pair(path: Path) -> CoarsePair:
     for pair in COARSE_PAIRS:
-        if path.resolve() == shipped_config(pair.pointrend).resolve():
+        if _is_shipped(path, pair.pointrend):
             return pair
     known = ", ".join(pair.pointrend for pair in COARSE_PAIRS)
     raise ValueError(
@@ -165,16 +189,40 @@ def _find_pair(path: Path) -> CoarsePair:
     )
 
 
-def _with_and_without(pair: CoarsePair) -> list[Training]:
+def _is_shipped(path: Path, name: str) -> bool:
+    return path.resolve() == shipped_config(name).resolve()
+
+
+def _with_and_without(pair: CoarsePair, path: Path) -> list[Training]:
+    """List the trainings of a pair; `path` is the sweep's config."""
+    baseline, pointrend = shipped_config(pair.baseline), shipped_config(pair.pointrend)
+    tests = {pair.name: {}}
+    if pair.denser is not None:
+        # The part that names the stride takes the other's value.
+        stride = Path(pair.denser).stem.split("_")[1].rpartition("-")[2]
+        name = f"{pair.name.rpartition('-')[0]}-{stride}"
+        denser = load_config(shipped_config(pair.denser)).model
+        tests[name] = _differences(load_config(baseline).model, denser, "model.")
     rendered = f"{pair.name}_pointrend"
+    variants = {f"{rendered}_coarse-map": {f"{HEAD}.subdivision.steps": 0}, rendered: {}}
+    own = path.resolve() == pointrend.resolve()
     return [
-        Training(pair.name, {pair.name: {}}, config=shipped_config(pair.baseline)),
-        Training(
-            rendered,
-            {f"{rendered}_coarse-map": {f"{HEAD}.subdivision.steps": 0}, rendered: {}},
-            config=shipped_config(pair.pointrend),
-        ),
+        Training(pair.name, tests, config=baseline),
+        Training(AS_CONFIGURED, variants)
+        if own
+        else Training(rendered, variants, config=pointrend),
     ]
+
+
+def _differences(found: Config, other: Config, prefix: str) -> dict:
+    """List the dotted keys, and the other's values, in which two parts of configs differ."""
+    changed = {}
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(found.get(key), dict):
+            changed |= _differences(found[key], value, f"{prefix}{key}.")
+        elif found.get(key) != value:
+            changed[prefix + key] = value
+    return changed
 
 
 def _point_head(config: Config, _: Path) -> Sweep:
@@ -203,9 +251,11 @@ def _point_head(config: Config, _: Path) -> Sweep:
         "coarse-to-each-layer" if each_layer else "coarse-to-first-layer",
     }
     name = f"as-configured_depth-{depth}_width-{channels}_{activation.lower()}"
-    trainings = [Training(name, {name: {}})]
+    trainings = [Training(AS_CONFIGURED, {name: {}})]
     trainings += [
-        Training(name, {name: {}}, options) for name, options in changes.items() if name not in same
+        Training(f"point-head_{name}", {name: {}}, options)
+        for name, options in changes.items()
+        if name not in same
     ]
     return Sweep(
         "Depth, width, activation and coarse input of the point head",
@@ -214,18 +264,20 @@ def _point_head(config: Config, _: Path) -> Sweep:
     )
 
 
-def _uncertainty(_: Config, __: Path) -> Sweep:
+def _uncertainty(config: Config, _: Path) -> Sweep:
+    key = f"{HEAD}.uncertainty"
+    own = config.model.decode_head.get("uncertainty", "logit")
+    trainings = []
+    for train in MARGINS:
+        name, options = f"uncertainty_{train}", {key: train}
+        if train == own:
+            name, options = AS_CONFIGURED, {}
+        variants = {
+            f"train-{train}_test-{test}": {} if test == train else {key: test} for test in MARGINS
+        }
+        trainings.append(Training(name, variants, options))
     return Sweep(
-        "Uncertainty: margin of the probabilities or of the logits",
-        "sec. 5",
-        tuple(
-            Training(
-                f"train-{train}",
-                {f"train-{train}_test-{test}": {f"{HEAD}.uncertainty": test} for test in MARGINS},
-                {f"{HEAD}.uncertainty": train},
-            )
-            for train in MARGINS
-        ),
+        "Uncertainty: margin of the probabilities or of the logits", "sec. 5", tuple(trainings)
     )
 
 

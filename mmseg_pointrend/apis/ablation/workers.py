@@ -23,6 +23,7 @@ def run_all(
     workers: int | None = None,
     slurm: str | None = None,
     on_end: Callable[[Run, bool], None] = lambda run, succeeded: None,
+    held: Sequence[int] = (),
 ) -> None:
     """Start each run in a process, and wait for all; a run that fails does not stop the others.
 
@@ -35,6 +36,7 @@ def run_all(
         workers: how many at a time; 2 by default, under Slurm all.
         slurm: the Slurm partition; None for this machine.
         on_end: called with each run at its end, and whether it succeeded.
+        held: file descriptors that the processes keep open.
 
     Raises:
         FileNotFoundError: if there is no `srun` where one is needed.
@@ -52,11 +54,11 @@ def run_all(
         while waiting or working:
             while waiting and slots:
                 run, slot = waiting.pop(0), slots.pop(0)
-                working[_start(run, slot, slurm)] = (run, slot)
+                working[_start(run, slot, slurm, held)] = (run, slot)
             for process in [process for process in working if process.poll() is not None]:
                 run, slot = working.pop(process)
                 slots.append(slot)
-                on_end(run, process.returncode == 0 and run.result() is not None)
+                on_end(run, process.returncode == 0 and run.is_finished)
             if working:
                 time.sleep(POLL_SECONDS)
     finally:
@@ -68,14 +70,20 @@ def run_all(
             signal.signal(signal.SIGTERM, before)
 
 
-def _start(run: Run, environment: dict[str, str], slurm: str | None) -> subprocess.Popen:
+def _start(
+    run: Run, environment: dict[str, str], slurm: str | None, held: Sequence[int]
+) -> subprocess.Popen:
     command = [sys.executable, "-u", "-m", "mmseg_pointrend.apis.ablation.one_run", str(run.folder)]
     if slurm is not None:
         command = _srun(run, slurm, command)
     with open(run.log, "a") as log:
         try:
             return subprocess.Popen(
-                command, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT
+                command,
+                env=os.environ | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=held,
             )
         except FileNotFoundError as error:
             raise FileNotFoundError(f"there is no {error.filename} on this machine") from error

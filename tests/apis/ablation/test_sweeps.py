@@ -9,9 +9,14 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_pointrend.apis.ablation.run_folder import plan_run
-from mmseg_pointrend.apis.ablation.run_sweep import DEFAULT_CONFIG
-from mmseg_pointrend.apis.ablation.sweeps import SWEEPS, build_sweep
+from mmseg_pointrend.apis.ablation.run_folder import merge_runs, plan_run
+from mmseg_pointrend.apis.ablation.run_sweeps import DEFAULT_CONFIG
+from mmseg_pointrend.apis.ablation.sweeps import (
+    AS_CONFIGURED,
+    POINT_SHARES,
+    SWEEPS,
+    build_sweep,
+)
 from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.core import MARGINS
 
@@ -44,7 +49,7 @@ def build_all(name: str) -> dict[str, nn.Module]:
     """Build the model of every variant of a sweep, and check that its options are in its config."""
     sweep, built = build_sweep(name, SCENES), {}
     for training in sweep.trainings:
-        run = plan_run(training, 3, Path("unused"), SCENES, 4, widths=sweep.widths)
+        run = plan_run(training, 3, Path("unused"), SCENES, 4)
         for variant, tests in training.variants.items():
             config = Config.fromstring(run.config, ".py")
             config.merge_from_dict(tests)
@@ -72,7 +77,8 @@ def test_the_built_models_are_what_the_variants_name() -> None:
     assert heads["coarse-to-first-layer"].point_head.fc_seg.in_channels == 64
     assert len(base.point_head.fcs) == 3 and len(heads) == 9
     for name, model in build_all("strategies").items():
-        assert model.decode_head.training_points["strategy"] == name
+        own = name == "mildly-biased"
+        assert model.decode_head.training_points.get("strategy") == (None if own else name)
     for name, model in build_all("uncertainty").items():
         assert model.decode_head.margin is MARGINS[name.rpartition("-")[2]]
 
@@ -88,23 +94,71 @@ def test_the_papers_tables() -> None:
         *({HEAD + "subdivision.steps": steps} for steps in range(3)), {},
     ]  # fmt: skip
     assert changed["steps-3_points-1-of-16"] == {HEAD + "subdivision.num_points": 1 / 16}
-    assert {8, 20} < set(build_sweep("boundary-widths", SCENES).widths)
-    pairs = {
-        (training, test): variants("uncertainty")[f"train-{training}_test-{test}"]
-        for training in ("logit", "probability")
-        for test in ("logit", "probability")
+    for training in MARGINS:
+        for test in MARGINS:
+            options = variants("uncertainty")[f"train-{training}_test-{test}"]
+            assert options.get(HEAD + "uncertainty", "logit") == test
+
+
+def test_the_config_as_it_is_is_trained_once_for_all_sweeps(tmp_path: Path) -> None:
+    runs = {
+        name: [
+            plan_run(training, 0, tmp_path, SCENES)
+            for training in build_sweep(name, SCENES).trainings
+        ]
+        for name in SWEEPS
     }
-    for (_, test), options in pairs.items():
-        assert options == {HEAD + "uncertainty": test}
+    own = [run for runs in runs.values() for run in runs if run.training == AS_CONFIGURED]
+    assert len(own) == len(SWEEPS)
+    assert len({run.folder for run in own}) == len({run.config for run in own}) == 1
+    (merged,) = merge_runs(own)
+    assert {} in merged.tests and len(merged.tests) == 3 + len(POINT_SHARES) + 2
+    # Another training has another name, in whichever sweep.
+    texts = {run.folder: run.config for runs in runs.values() for run in runs}
+    assert len(set(texts.values())) == len(texts)
+    # A config that names its strategy, or its numbers.
+    for points, variant in (
+        ({"strategy": "uniform"}, "uniform"),
+        ({"oversample_ratio": 10, "importance_sample_ratio": 1}, "heavily-biased"),
+    ):
+        options = {f"{HEAD}training_points.{key}": value for key, value in points.items()}
+        trainings = build_sweep("strategies", SCENES, options).trainings
+        (as_it_is,) = (training for training in trainings if training.name == AS_CONFIGURED)
+        assert list(as_it_is.variants) == [variant] and len(trainings) == 4
+
+
+def test_tests_of_the_weights_at_another_stride(tmp_path: Path) -> None:
+    for config, changed in (
+        (SCENES, {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4)}),
+        (
+            CITYSCAPES,
+            {"strides": (1, 2, 1, 1), "dilations": (1, 1, 2, 4), "multi_grid": (4, 8, 16)},
+        ),
+    ):
+        sweep = build_sweep("coarse-heads", config)
+        training = sweep.trainings[0]
+        (d16, same), (d8, options) = training.variants.items()
+        assert d16.endswith("-d16") and d8 == d16[:-2] + "8" and same == {}
+        head = {key: value for key, value in options.items() if key.startswith(HEAD)}
+        assert list(head) == [HEAD + "dilations"] and head[HEAD + "dilations"][0] == 1
+        backbone = {key.rpartition(".")[2]: options[key] for key in options if key not in head}
+        assert backbone == changed
+        run = plan_run(training, 0, tmp_path, config)
+        tested = Config.fromstring(run.config, ".py")
+        tested.merge_from_dict(options)
+        assert tested.model.decode_head.dilations == head[HEAD + "dilations"]
 
 
 def test_other_data_sets() -> None:
     assert list(variants("coarse-heads", CITYSCAPES)) == [
-        "fpn-r50", "fpn-r50_pointrend_coarse-map", "fpn-r50_pointrend",
-        "fpn-r101", "fpn-r101_pointrend_coarse-map", "fpn-r101_pointrend",
+        "deeplabv3-r103-d16", "deeplabv3-r103-d8",
+        "deeplabv3-r103-d16_pointrend_coarse-map", "deeplabv3-r103-d16_pointrend",
+        "fpn-r50-p2p5", "fpn-r50-p2p5_pointrend_coarse-map", "fpn-r50-p2p5_pointrend",
+        "fpn-r101-p2p5", "fpn-r101-p2p5_pointrend_coarse-map", "fpn-r101-p2p5_pointrend",
+        "fpn-r101-p3p5", "fpn-r101-p3p5_pointrend_coarse-map", "fpn-r101-p3p5_pointrend",
     ]  # fmt: skip
     assert list(variants("boundary-widths", ADE20K)) == [
-        "fpn-r101", "fpn-r101_pointrend_coarse-map", "fpn-r101_pointrend",
+        "fpn-r101-p2p5", "fpn-r101-p2p5_pointrend_coarse-map", "fpn-r101-p2p5_pointrend",
     ]  # fmt: skip
     point_head = variants("point-head", CITYSCAPES)
     assert "width-64" in point_head and "width-256" not in point_head
@@ -117,6 +171,17 @@ def test_numbers_of_the_config_give_way_to_a_strategys_name(tmp_path: Path) -> N
         MODELS.build(Config.fromstring(run.config, ".py").model)
 
 
+def test_a_baseline_is_not_given_what_is_pointrends(tmp_path: Path) -> None:
+    options = {HEAD + "subdivision.num_points": 500, HEAD + "num_classes": 5}
+    baseline, pointrend = build_sweep("boundary-widths", SCENES, options).trainings
+    for training in (baseline, pointrend):
+        run = plan_run(training, 0, tmp_path, SCENES, options=options)
+        config = Config.fromstring(run.config, ".py")
+        assert MODELS.build(config.model).num_classes == 5
+    assert config.model.decode_head.subdivision.num_points == 500
+    assert not config.model.predict_coarse, "the coarse map is a variant of its own"
+
+
 def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
     training = build_sweep("strategies", CITYSCAPES).trainings[0]
     run = plan_run(training, 5, tmp_path, CITYSCAPES, 8000)
@@ -125,7 +190,12 @@ def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
     assert config.train_cfg.max_iters == 8000 and config.train_cfg.val_interval == 8001
     # 200 of 80000 iterations of warm-up
     assert [(part.begin, part.end) for part in config.param_scheduler] == [(0, 20), (20, 8000)]
-    assert [metric.type for metric in config.test_evaluator] == ["IoUMetric", "TrimapIoUMetric"]
+    for shipped in (CITYSCAPES, SCENES):
+        run = plan_run(training, 5, tmp_path, shipped)
+        metrics = Config.fromstring(run.config, ".py").test_evaluator
+        types = [metric.type for metric in metrics]
+        assert types == ["IoUMetric", "TrimapIoUMetric", "BoundaryIoUMetric"]
+        assert {8, 20} < set(metrics[1].widths), "Table 8"
     scenes = plan_run(build_sweep("strategies", SCENES).trainings[0], 0, tmp_path, SCENES, 2)
     schedule = Config.fromstring(scenes.config, ".py").param_scheduler
     assert [(part.begin, part.end) for part in schedule] == [(0, 1), (1, 2)]

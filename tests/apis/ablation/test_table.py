@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_pointrend.apis.ablation.plot import choose_metrics, plot_rows
+from mmseg_pointrend.apis.ablation.plot import plot_rows
 from mmseg_pointrend.apis.ablation.table import Row, format_csv, format_markdown
 
 ROWS = [
@@ -37,16 +37,23 @@ def test_markdown_has_means_and_deviations() -> None:
     ]
 
 
-@pytest.mark.parametrize("widths", [(2,), (1, 2, 4, 8, 20)])
-def test_the_plot_shows_something(widths: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("over_widths", [False, True])
+@pytest.mark.parametrize("widths", [(), (2,), (1, 2, 4, 8, 20)])
+def test_the_plot_shows_something(
+    widths: tuple[int, ...], over_widths: bool, tmp_path: Path
+) -> None:
     rows = [
         Row(variant, seed, {"aAcc": 90.0, "mIoU": 50.0 + seed}
             | {f"trimap/mIoU@{width}px": 20.0 + width + seed for width in widths})
         for variant in "ab" for seed in (0, 1)
     ]  # fmt: skip
-    assert "aAcc" not in choose_metrics(rows)
-    plot_rows(rows, "title", tmp_path / "plot.png")
+    plot_rows(rows, "title", tmp_path / "plot.png", over_widths)
     picture = np.array(Image.open(tmp_path / "plot.png").convert("RGB"))
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
     with pytest.raises(ValueError, match="rows"):
         plot_rows([], "title", tmp_path / "plot.png")
+
+
+def test_metrics_of_other_names_are_drawn_too(tmp_path: Path) -> None:
+    plot_rows([Row("a", 0, {"mDice": 50.0})], "title", tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 3000
