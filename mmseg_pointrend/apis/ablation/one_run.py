@@ -37,7 +37,7 @@ def train_and_test(folder: str | Path, launcher: str = "none") -> None:
         start, options = time.perf_counter(), json.loads(asked.read_text())
         found = test(config, training / last, asked.parent, options=options, launcher=launcher)
         if is_main_process():
-            metrics = {metric: float(value) for metric, value in found.items()}
+            metrics = {metric: round(float(value), 4) for metric, value in found.items()}
             seconds = round(time.perf_counter() - start, 1)
             write_whole(result, json.dumps(dict(metrics=metrics, seconds=seconds), indent=2) + "\n")
 
