@@ -18,29 +18,29 @@ def intersections_and_unions(
     for the Boundary IoU they are the `core.inner_boundary` of either map.
 
     Args:
-        predicted: integers in [0, K) within its region, any shape.
-        target: integers of the same shape; labels outside [0, K) (void) belong to no mask.
-        num_classes: K.
+        predicted: integers, any shape.
+        target: integers of the same shape.
+        num_classes: K. Labels outside of [0, K), predicted or true, belong to no mask.
         predicted_region: bool of the same shape, of pixels whose truth is known.
         target_region: bool of the same shape.
 
     Returns:
         (2, K), int64: intersections, unions. Sums over images count as one image.
     """
-    target_region = target_region & (target >= 0) & (target < num_classes)
-    hits = target_region & predicted_region & (predicted == target)
-    # Pixels outside a region count as one class more: faster than picking those inside.
+    found = _masks(predicted, predicted_region, num_classes)
+    true = _masks(target, target_region, num_classes)
+    both = found.masked_fill(found != true, num_classes)
     found, true, both = (
-        torch.bincount(
-            labels.long().masked_fill(~region, num_classes).flatten(), minlength=num_classes + 1
-        )[:num_classes]
-        for labels, region in (
-            (predicted, predicted_region),
-            (target, target_region),
-            (target, hits),
-        )
+        torch.bincount(labels.flatten(), minlength=num_classes + 1)[:num_classes]
+        for labels in (found, true, both)
     )
     return torch.stack([both, found + true - both])
+
+
+def _masks(labels: Tensor, region: Tensor, num_classes: int) -> Tensor:
+    """Give what is in no mask the label K: counting it too is faster than picking the rest."""
+    labels = labels.long()
+    return labels.masked_fill(~(region & (labels >= 0) & (labels < num_classes)), num_classes)
 
 
 def iou_per_class(counts: Tensor) -> Tensor:
