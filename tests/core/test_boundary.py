@@ -52,9 +52,10 @@ def test_boundary_pixels_by_hand() -> None:
     assert boundary_pixels(labels).int().tolist() == [[[0, 1, 1, 0, 0, 1, 1]]]
 
 
-def test_trimap_refuses_no_width() -> None:
-    with pytest.raises(ValueError, match="width must be an integer >= 1 .*, got 0"):
-        trimap(torch.zeros(1, 3, 3).long(), 0)
+@pytest.mark.parametrize("wrong", [0, -1, 8.0, True])
+def test_trimap_refuses_what_is_no_width(wrong) -> None:
+    with pytest.raises(ValueError, match=f"width must be an integer >= 1 .*, got {wrong}"):
+        trimap(torch.zeros(1, 3, 3).long(), wrong)
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 60), st.integers(0, 1000))
@@ -152,6 +153,16 @@ def test_without_void_it_is_the_mask_minus_its_erosion(distance) -> None:
             mask = item == label
             eroded = binary_erosion(mask, np.ones((3, 3)), iterations=steps)
             assert np.array_equal(marked & mask, mask & ~eroded)
+
+
+@pytest.mark.parametrize("size", [(1, 7000), (7000, 1), (2, 5000), (1, 1), (3, 3)])
+@pytest.mark.parametrize("distance", [6000, 0.99, 2])
+def test_a_distance_as_far_as_the_edge_marks_everything(size, distance) -> None:
+    """At once, too: a margin of 6000 pixels around a row of pixels would take gigabytes."""
+    labels = torch.zeros(1, *size, dtype=torch.int64)
+    assert inner_boundary(labels, distance).all()
+    labels[:, 0, 0] = 255
+    assert inner_boundary(labels, distance).sum() == labels.numel() - 1
 
 
 def test_inner_boundary_by_hand() -> None:
