@@ -20,23 +20,23 @@ from mmseg_pointrend.core import (
 
 def trimap_slowly(labels: Tensor, width: int) -> Tensor:
     """(H, W) -> (H, W): try every pair of pixels."""
+    rows = labels.tolist()
     height, columns = labels.shape
     edges = []
     for y in range(height):
         for x in range(columns):
             for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
                 inside = 0 <= v < height and 0 <= u < columns
-                if inside and labels[v, u] != labels[y, x] and 255 not in (
-                    labels[v, u], labels[y, x]
-                ):  # fmt: skip
+                if inside and rows[v][u] != rows[y][x] and 255 not in (rows[v][u], rows[y][x]):
                     edges.append((y, x))
-    band = torch.zeros(height, columns, dtype=torch.bool)
-    for y in range(height):
-        for x in range(columns):
-            band[y, x] = labels[y, x] != 255 and any(
-                (y - v) ** 2 + (x - u) ** 2 <= (width - 1) ** 2 for v, u in edges
-            )
-    return band
+    band = [
+        [
+            label != 255 and any((y - v) ** 2 + (x - u) ** 2 <= (width - 1) ** 2 for v, u in edges)
+            for x, label in enumerate(row)
+        ]
+        for y, row in enumerate(rows)
+    ]
+    return torch.tensor(band)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000))
@@ -116,17 +116,18 @@ def test_trimaps_of_several_widths_are_those_of_each() -> None:
 
 def inner_boundary_slowly(labels: Tensor, distance: int, void: int) -> Tensor:
     """(H, W) -> (H, W): try every pixel of the square, those outside of the picture too."""
+    rows = labels.tolist()
     height, width = labels.shape
     marked = torch.zeros(height, width, dtype=torch.bool)
     for y in range(height):
         for x in range(width):
-            if labels[y, x] == void:
+            if rows[y][x] == void:
                 continue
-            for v in range(y - distance, y + distance + 1):
-                for u in range(x - distance, x + distance + 1):
-                    inside = 0 <= v < height and 0 <= u < width
-                    if not inside or labels[v, u] not in (void, labels[y, x]):
-                        marked[y, x] = True
+            marked[y, x] = any(
+                not (0 <= v < height and 0 <= u < width) or rows[v][u] not in (void, rows[y][x])
+                for v in range(y - distance, y + distance + 1)
+                for u in range(x - distance, x + distance + 1)
+            )
     return marked
 
 
