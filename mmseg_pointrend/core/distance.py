@@ -1,8 +1,11 @@
-"""Which pixels lie near others: exact, on whole maps at once, in integers."""
+"""Which pixels lie near others: exact, in integers."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# Pixels that are passed over together: so many stay in a processor's cache from pass to pass.
+_STRIP = 2**18
 
 
 def squared_distances(marked: Tensor, limit: int) -> Tensor:
@@ -16,7 +19,8 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
         limit: pixels, >= 0. Distances beyond it are not told apart.
 
     Returns:
-        (N, H, W), int16 or int64: exact up to `limit` ** 2, and larger than that elsewhere.
+        (N, H, W), the smallest of int16, int32 and int64 that holds them: exact up to
+        `limit` ** 2, and larger than that elsewhere.
 
     Raises:
         ValueError: for a negative limit.
@@ -24,7 +28,8 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
     if limit < 0:
         raise ValueError(f"limit must be >= 0 (pixels), got {limit}")
     far = limit + 1
-    dtype = torch.int16 if 2 * far**2 <= torch.iinfo(torch.int16).max else torch.int64
+    dtypes = (torch.int16, torch.int32, torch.int64)
+    dtype = next(found for found in dtypes if 2 * far**2 <= torch.iinfo(found).max)
     nearest = torch.full(marked.shape, far, dtype=dtype, device=marked.device)
     nearest.masked_fill_(marked, 0)
     # Along the columns. Steps of 1, 2, 4, ... add up to every distance.
@@ -33,10 +38,12 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
         _approach(nearest, nearest, step, step, dim=1)
         step *= 2
     # Along the rows: y pixels off in a column dx columns away are y**2 + dx**2 off.
-    nearest *= nearest
-    columns = nearest.clone()
-    for dx in range(1, min(limit, marked.shape[2] - 1) + 1):
-        _approach(nearest, columns, dx, dx**2, dim=2)
+    images, _, width = marked.shape
+    for strip in nearest.split(max(1, _STRIP // max(1, images * width)), dim=1):
+        strip *= strip
+        columns = strip.clone()
+        for dx in range(1, min(limit, width - 1) + 1):
+            _approach(strip, columns, dx, dx**2, dim=2)
     return nearest
 
 

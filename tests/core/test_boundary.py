@@ -86,6 +86,14 @@ def test_long_distances_do_not_overflow(limit) -> None:
         squared_distances(marked, -1)
 
 
+def test_strips_of_a_large_map_join(monkeypatch) -> None:
+    edges = boundary_pixels(blocks(41, 60, seed=1, size=13))
+    expected = squared_distances(edges, 9)
+    for pixels in (1, 2 * 60 * 7, 2 * 60 * 40):
+        monkeypatch.setattr("mmseg_pointrend.core.distance._STRIP", pixels)
+        assert torch.equal(squared_distances(edges, 9), expected)
+
+
 def blocks(height: int, width: int, seed: int, size: int = 3) -> Tensor:
     """Two label maps of random blocks, some of them void."""
     generator = torch.Generator().manual_seed(seed)
