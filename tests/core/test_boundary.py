@@ -87,11 +87,13 @@ def test_long_distances_do_not_overflow(limit) -> None:
 
 
 def test_strips_of_a_large_map_join(monkeypatch) -> None:
-    edges = boundary_pixels(blocks(41, 60, seed=1, size=13))
-    expected = squared_distances(edges, 9)
+    labels = blocks(41, 60, seed=1, size=13)
+    edges = boundary_pixels(labels)
+    expected, contours = squared_distances(edges, 9), inner_boundary(labels, 5)
     for pixels in (1, 2 * 60 * 7, 2 * 60 * 40):
         monkeypatch.setattr("mmseg_pointrend.core.distance._STRIP", pixels)
         assert torch.equal(squared_distances(edges, 9), expected)
+        assert torch.equal(inner_boundary(labels, 5), contours)
 
 
 def blocks(height: int, width: int, seed: int, size: int = 3) -> Tensor:
