@@ -29,18 +29,19 @@ def intersections_and_unions(
     """
     found = _masks(predicted, predicted_region, num_classes)
     true = _masks(target, target_region, num_classes)
-    both = found.masked_fill(found != true, num_classes)
-    found, true, both = (
-        torch.bincount(labels.flatten(), minlength=num_classes + 1)[:num_classes]
-        for labels in (found, true, both)
-    )
-    return torch.stack([both, found + true - both])
+    of_found, of_true = _count(found, num_classes), _count(true, num_classes)
+    both = _count(true.masked_fill_(found != true, num_classes), num_classes)
+    return torch.stack([both, of_found + of_true - both])
 
 
 def _masks(labels: Tensor, region: Tensor, num_classes: int) -> Tensor:
-    """Give what is in no mask the label K: counting it too is faster than picking the rest."""
+    """Copy labels; what is in no mask gets K: counting it is faster than picking the rest."""
     labels = labels.long()
     return labels.masked_fill(~(region & (labels >= 0) & (labels < num_classes)), num_classes)
+
+
+def _count(masks: Tensor, num_classes: int) -> Tensor:
+    return torch.bincount(masks.flatten(), minlength=num_classes + 1)[:num_classes]
 
 
 def iou_per_class(counts: Tensor) -> Tensor:
