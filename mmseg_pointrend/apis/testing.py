@@ -73,9 +73,15 @@ def _evaluators(config: Config) -> list[dict]:
     return list(found) if isinstance(found, list | tuple) else [found]
 
 
+def _metric_name(evaluator: dict) -> str | None:
+    """A metric's name without its scope or module; its type may be the class itself, too."""
+    found = evaluator.get("type")
+    return found.__name__ if isinstance(found, type) else found and found.rpartition(".")[2]
+
+
 def _write_predictions(config: Config, folder: str) -> None:
     for evaluator in _evaluators(config):
-        if evaluator["type"] == "IoUMetric":
+        if _metric_name(evaluator) == "IoUMetric":
             evaluator["output_dir"] = folder
             return
     raise ValueError("out needs an IoUMetric in test_evaluator: it writes the label maps")
@@ -120,8 +126,13 @@ def _compare_with_coarse(config: Config) -> None:
     # With "metrics", the config builds an evaluator of its own.
     if any(evaluator.get("format_only") or "metrics" in evaluator for evaluator in evaluators):
         return
+    if model.get("output_scale", 1) != 1:
+        raise ValueError(
+            "model.output_scale must be 1 to measure predictions, as labels have the pictures' "
+            f"size; got {model.output_scale}"
+        )
     model.predict_coarse = True
-    if any(evaluator["type"] == "RefinementMetric" for evaluator in evaluators):
+    if any(_metric_name(evaluator) == "RefinementMetric" for evaluator in evaluators):
         return
     ignored = [evaluator.ignore_index for evaluator in evaluators if "ignore_index" in evaluator]
     metric = dict(type="RefinementMetric", ignore_index=(*ignored, 255)[0])

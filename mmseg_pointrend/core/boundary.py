@@ -71,7 +71,7 @@ def trimaps(labels: Tensor, widths: Sequence[int], ignore_index: int = 255) -> l
 
 def check_width(width: int) -> None:
     """Raise ValueError unless a trimap can be `width` pixels wide."""
-    if not isinstance(width, int) or width < 1:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise ValueError(f"width must be an integer >= 1 (pixels), got {width!r}")
 
 
@@ -97,8 +97,8 @@ def inner_boundary(labels: Tensor, distance: int | float, ignore_index: int = 25
         ValueError: for a distance out of range.
     """
     size = tuple(labels.shape[1:])
-    # No pixel is farther from the outside.
-    radius = min(resolve_distance(distance, size), max(size))
+    # No pixel is farther from the outside; a long way beyond it would cost time and memory.
+    radius = min(resolve_distance(distance, size), (min(size) + 1) // 2)
     void, labels = labels == ignore_index, labels.to(torch.int32)
     smallest, largest = torch.iinfo(labels.dtype).min, torch.iinfo(labels.dtype).max
     marked = torch.zeros_like(void)

@@ -1,8 +1,13 @@
-"""Which pixels lie near others: exact, on whole maps at once, in integers."""
+"""Which pixels lie near others: exact, in integers."""
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+# Pixels that are passed over together: so many stay in a processor's cache from pass to pass.
+_STRIP = 2**18
 
 
 def squared_distances(marked: Tensor, limit: int) -> Tensor:
@@ -16,7 +21,8 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
         limit: pixels, >= 0. Distances beyond it are not told apart.
 
     Returns:
-        (N, H, W), int16 or int64: exact up to `limit` ** 2, and larger than that elsewhere.
+        (N, H, W), the smallest of int16, int32 and int64 that holds them: exact up to
+        `limit` ** 2, and larger than that elsewhere.
 
     Raises:
         ValueError: for a negative limit.
@@ -24,7 +30,8 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
     if limit < 0:
         raise ValueError(f"limit must be >= 0 (pixels), got {limit}")
     far = limit + 1
-    dtype = torch.int16 if 2 * far**2 <= torch.iinfo(torch.int16).max else torch.int64
+    dtypes = (torch.int16, torch.int32, torch.int64)
+    dtype = next(found for found in dtypes if 2 * far**2 <= torch.iinfo(found).max)
     nearest = torch.full(marked.shape, far, dtype=dtype, device=marked.device)
     nearest.masked_fill_(marked, 0)
     # Along the columns. Steps of 1, 2, 4, ... add up to every distance.
@@ -33,10 +40,11 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
         _approach(nearest, nearest, step, step, dim=1)
         step *= 2
     # Along the rows: y pixels off in a column dx columns away are y**2 + dx**2 off.
-    nearest *= nearest
-    columns = nearest.clone()
-    for dx in range(1, min(limit, marked.shape[2] - 1) + 1):
-        _approach(nearest, columns, dx, dx**2, dim=2)
+    for strip in _strips(nearest, dim=1):
+        strip *= strip
+        columns = strip.clone()
+        for dx in range(1, min(limit, marked.shape[2] - 1) + 1):
+            _approach(strip, columns, dx, dx**2, dim=2)
     return nearest
 
 
@@ -59,13 +67,28 @@ def window_maximum(values: Tensor, radius: int, outside: int) -> Tensor:
     Returns:
         (N, H, W), the type of `values`.
     """
-    values = F.pad(values, [radius] * 4, value=outside)
-    side = 2 * radius + 1
     for dim in (1, 2):
-        reach = 1  # The maximum of so many pixels, from each pixel on, is known.
-        while reach < side:
-            step = min(reach, side - reach)
-            length = values.shape[dim] - step
-            values = torch.maximum(values.narrow(dim, 0, length), values.narrow(dim, step, length))
-            reach += step
+        across = 3 - dim
+        strips = [_line_maximum(strip, radius, outside, dim) for strip in _strips(values, across)]
+        values = torch.cat(strips, dim=across)
     return values
+
+
+def _line_maximum(values: Tensor, radius: int, outside: int, dim: int) -> Tensor:
+    """Find the maximum of the 2 `radius` + 1 pixels around every pixel along one dimension."""
+    # F.pad begins with the last dimension.
+    values = F.pad(values, [0, 0] * (2 - dim) + [radius, radius], value=outside)
+    side = 2 * radius + 1
+    reach = 1  # The maximum of so many pixels, from each pixel on, is known.
+    while reach < side:
+        step = min(reach, side - reach)
+        length = values.shape[dim] - step
+        values = torch.maximum(values.narrow(dim, 0, length), values.narrow(dim, step, length))
+        reach += step
+    return values
+
+
+def _strips(maps: Tensor, dim: int) -> Sequence[Tensor]:
+    """Cut (N, H, W) maps along a dimension into views of about `_STRIP` pixels each."""
+    pixels = maps.numel() // max(1, maps.shape[dim])
+    return maps.split(max(1, _STRIP // max(1, pixels)), dim)

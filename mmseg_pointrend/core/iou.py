@@ -18,29 +18,30 @@ def intersections_and_unions(
     for the Boundary IoU they are the `core.inner_boundary` of either map.
 
     Args:
-        predicted: integers in [0, K) within its region, any shape.
-        target: integers of the same shape; labels outside [0, K) (void) belong to no mask.
-        num_classes: K.
+        predicted: integers, any shape.
+        target: integers of the same shape.
+        num_classes: K. Labels outside of [0, K), predicted or true, belong to no mask.
         predicted_region: bool of the same shape, of pixels whose truth is known.
         target_region: bool of the same shape.
 
     Returns:
         (2, K), int64: intersections, unions. Sums over images count as one image.
     """
-    target_region = target_region & (target >= 0) & (target < num_classes)
-    hits = target_region & predicted_region & (predicted == target)
-    # Pixels outside a region count as one class more: faster than picking those inside.
-    found, true, both = (
-        torch.bincount(
-            labels.long().masked_fill(~region, num_classes).flatten(), minlength=num_classes + 1
-        )[:num_classes]
-        for labels, region in (
-            (predicted, predicted_region),
-            (target, target_region),
-            (target, hits),
-        )
-    )
-    return torch.stack([both, found + true - both])
+    found = _masks(predicted, predicted_region, num_classes)
+    true = _masks(target, target_region, num_classes)
+    of_found, of_true = _count(found, num_classes), _count(true, num_classes)
+    both = _count(true.masked_fill_(found != true, num_classes), num_classes)
+    return torch.stack([both, of_found + of_true - both])
+
+
+def _masks(labels: Tensor, region: Tensor, num_classes: int) -> Tensor:
+    """Copy labels; what is in no mask gets K: counting it is faster than picking the rest."""
+    labels = labels.long()
+    return labels.masked_fill(~(region & (labels >= 0) & (labels < num_classes)), num_classes)
+
+
+def _count(masks: Tensor, num_classes: int) -> Tensor:
+    return torch.bincount(masks.flatten(), minlength=num_classes + 1)[:num_classes]
 
 
 def iou_per_class(counts: Tensor) -> Tensor:

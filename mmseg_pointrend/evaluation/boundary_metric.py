@@ -30,9 +30,11 @@ class BoundaryIoUMetric(MeasureMetric):
 
     Results:
         `mIoU@<d>px`, for a fraction `mIoU@<d>`, in percent, over the classes that occur there.
+        Nothing if no image has labels.
 
     Raises:
-        ValueError: for a distance out of range.
+        TypeError: for distances that are not a list or tuple.
+        ValueError: for a distance out of range, or no distance.
     """
 
     default_prefix = "boundary"

@@ -31,7 +31,8 @@ class IoUMeasures:
             fraction, `boundary/mIoU@<d>`.
 
     Raises:
-        ValueError: for a width or distance out of range.
+        TypeError: for widths or distances that are not a list or tuple.
+        ValueError: for a width or distance out of range, or nothing to measure.
     """
 
     def __init__(
@@ -41,10 +42,16 @@ class IoUMeasures:
         distances: Sequence[int | float] = (),
         ignore_index: int = 255,
     ) -> None:
-        for width in widths:
-            check_width(width)
-        for distance in distances:
-            check_distance(distance)
+        for name, values, check in (
+            ("widths", widths, check_width),
+            ("distances", distances, check_distance),
+        ):
+            if not isinstance(values, list | tuple):
+                raise TypeError(f"{name} must be a list or tuple, got {values!r}")
+            for value in values:
+                check(value)
+        if not (whole or widths or distances):
+            raise ValueError("nothing to measure: give at least one width or distance")
         self.whole, self.ignore_index = whole, ignore_index
         self.widths, self.distances = tuple(widths), tuple(distances)
         self.names = (
@@ -58,29 +65,41 @@ class IoUMeasures:
         """Count intersections and unions of one image.
 
         Args:
-            predictions: P label maps (1, H, W), integers in [0, K).
+            predictions: P label maps (1, H, W), integers. Labels outside of [0, K) are never right.
             target: (1, H, W), integers.
             num_classes: K.
 
         Returns:
             (P, M, 2, K), int64, on the CPU: P maps, M measures, intersections and unions.
+
+        Raises:
+            ValueError: for maps of different shapes.
         """
+        for predicted in predictions:
+            if predicted.shape != target.shape or target.ndim != 3:
+                raise ValueError(
+                    "prediction and truth must both be (1, H, W), the original picture's size, got "
+                    f"{tuple(predicted.shape)} and {tuple(target.shape)}; in a test pipeline "
+                    "LoadAnnotations comes after Resize, and model.output_scale is 1"
+                )
+        target = target.long()
         valid = target != self.ignore_index
         same = [valid] if self.whole else []
         same += trimaps(target, self.widths, self.ignore_index)
-        true = same + self._boundaries(target)
+        true = same + self._boundaries(target, self.ignore_index)
         counts = []
         for predicted in predictions:
-            # Where the truth is void, a prediction has neither pixels nor contours.
-            found = same + self._boundaries(predicted.masked_fill(~valid, self.ignore_index))
+            # Where the truth is void, a prediction has neither pixels nor contours. -1, because the
+            # void label may be a class (0, say), which elsewhere is predicted like any other.
+            found = same + self._boundaries(predicted.long().masked_fill(~valid, -1), -1)
             counts += [
                 intersections_and_unions(predicted, target, num_classes, *regions)
                 for regions in zip(found, true, strict=True)
             ]
         return torch.stack(counts).unflatten(0, (len(predictions), -1)).cpu()
 
-    def _boundaries(self, labels: Tensor) -> list[Tensor]:
-        return [inner_boundary(labels, d, self.ignore_index) for d in self.distances]
+    def _boundaries(self, labels: Tensor, void: int) -> list[Tensor]:
+        return [inner_boundary(labels, distance, void) for distance in self.distances]
 
 
 def percent(share: Tensor) -> float:

@@ -21,10 +21,12 @@ class TrimapIoUMetric(MeasureMetric):
         prefix: put before the names of the results; `trimap` by default.
 
     Results:
-        `mIoU@<w>px` for each width, in percent, over the classes that occur in the band.
+        `mIoU@<w>px` for each width, in percent, over the classes that occur in the band; NaN
+        if there are no boundaries. Nothing if no image has labels.
 
     Raises:
-        ValueError: for a width that is not an integer >= 1.
+        TypeError: for widths that are not a list or tuple.
+        ValueError: for a width that is not an integer >= 1, or no width.
     """
 
     default_prefix = "trimap"

@@ -3,9 +3,11 @@
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmseg.evaluation import IoUMetric
 
 from mmseg_pointrend.apis.configs import load_config, shipped_config
-from mmseg_pointrend.apis.testing import _augment, _compare_with_coarse
+from mmseg_pointrend.apis.testing import _augment, _compare_with_coarse, _write_predictions
+from mmseg_pointrend.evaluation import RefinementMetric
 
 POINTREND = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 BASELINE = "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py"
@@ -72,10 +74,26 @@ def test_one_metric_instead_of_a_list_and_another_void_label() -> None:
     assert config.test_evaluator[-1].ignore_index == 0
 
 
-def test_ones_own_refinement_metric_is_the_only_one() -> None:
-    config = compared(test_evaluator=[IOU, dict(type="RefinementMetric", widths=(1,))])
-    assert metric_types(config) == ["IoUMetric", "RefinementMetric"]
+@pytest.mark.parametrize("kind", ["RefinementMetric", "mmseg.RefinementMetric", RefinementMetric])
+def test_ones_own_refinement_metric_is_the_only_one(kind: str | type) -> None:
+    config = compared(test_evaluator=[IOU, dict(type=kind, widths=(1,))])
+    assert metric_types(config) == ["IoUMetric", kind]
     assert config.test_evaluator[-1].widths == (1,) and config.model.predict_coarse
+
+
+@pytest.mark.parametrize("kind", ["IoUMetric", "mmseg.IoUMetric", IoUMetric])
+def test_label_maps_are_written_by_the_iou_metric(kind: str | type) -> None:
+    config = Config(dict(test_evaluator=[dict(type="TrimapIoUMetric"), dict(type=kind)]))
+    _write_predictions(config, "labels")
+    assert [metric.get("output_dir") for metric in config.test_evaluator] == [None, "labels"]
+    with pytest.raises(ValueError, match="out needs an IoUMetric"):
+        _write_predictions(Config(dict(test_evaluator=dict(type="TrimapIoUMetric"))), "labels")
+
+
+def test_predictions_finer_than_the_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="output_scale must be 1 to measure predictions.* got 2"):
+        compared(**{"model.output_scale": 2})
+    assert compared(**{"model.output_scale": 2, "model.predict_coarse": False})
 
 
 @pytest.mark.parametrize(

@@ -20,23 +20,23 @@ from mmseg_pointrend.core import (
 
 def trimap_slowly(labels: Tensor, width: int) -> Tensor:
     """(H, W) -> (H, W): try every pair of pixels."""
+    rows = labels.tolist()
     height, columns = labels.shape
     edges = []
     for y in range(height):
         for x in range(columns):
             for v, u in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
                 inside = 0 <= v < height and 0 <= u < columns
-                if inside and labels[v, u] != labels[y, x] and 255 not in (
-                    labels[v, u], labels[y, x]
-                ):  # fmt: skip
+                if inside and rows[v][u] != rows[y][x] and 255 not in (rows[v][u], rows[y][x]):
                     edges.append((y, x))
-    band = torch.zeros(height, columns, dtype=torch.bool)
-    for y in range(height):
-        for x in range(columns):
-            band[y, x] = labels[y, x] != 255 and any(
-                (y - v) ** 2 + (x - u) ** 2 <= (width - 1) ** 2 for v, u in edges
-            )
-    return band
+    band = [
+        [
+            label != 255 and any((y - v) ** 2 + (x - u) ** 2 <= (width - 1) ** 2 for v, u in edges)
+            for x, label in enumerate(row)
+        ]
+        for y, row in enumerate(rows)
+    ]
+    return torch.tensor(band)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 5), st.integers(0, 1000))
@@ -52,9 +52,10 @@ def test_boundary_pixels_by_hand() -> None:
     assert boundary_pixels(labels).int().tolist() == [[[0, 1, 1, 0, 0, 1, 1]]]
 
 
-def test_trimap_refuses_no_width() -> None:
-    with pytest.raises(ValueError, match="width must be an integer >= 1 .*, got 0"):
-        trimap(torch.zeros(1, 3, 3).long(), 0)
+@pytest.mark.parametrize("wrong", [0, -1, 8.0, True])
+def test_trimap_refuses_what_is_no_width(wrong) -> None:
+    with pytest.raises(ValueError, match=f"width must be an integer >= 1 .*, got {wrong}"):
+        trimap(torch.zeros(1, 3, 3).long(), wrong)
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 60), st.integers(0, 1000))
@@ -83,6 +84,16 @@ def test_long_distances_do_not_overflow(limit) -> None:
     assert torch.equal(found[expected <= limit**2], expected[expected <= limit**2])
     with pytest.raises(ValueError, match="limit must be >= 0 .*, got -1"):
         squared_distances(marked, -1)
+
+
+def test_strips_of_a_large_map_join(monkeypatch) -> None:
+    labels = blocks(41, 60, seed=1, size=13)
+    edges = boundary_pixels(labels)
+    expected, contours = squared_distances(edges, 9), inner_boundary(labels, 5)
+    for pixels in (1, 2 * 60 * 7, 2 * 60 * 40):
+        monkeypatch.setattr("mmseg_pointrend.core.distance._STRIP", pixels)
+        assert torch.equal(squared_distances(edges, 9), expected)
+        assert torch.equal(inner_boundary(labels, 5), contours)
 
 
 def blocks(height: int, width: int, seed: int, size: int = 3) -> Tensor:
@@ -115,17 +126,18 @@ def test_trimaps_of_several_widths_are_those_of_each() -> None:
 
 def inner_boundary_slowly(labels: Tensor, distance: int, void: int) -> Tensor:
     """(H, W) -> (H, W): try every pixel of the square, those outside of the picture too."""
+    rows = labels.tolist()
     height, width = labels.shape
     marked = torch.zeros(height, width, dtype=torch.bool)
     for y in range(height):
         for x in range(width):
-            if labels[y, x] == void:
+            if rows[y][x] == void:
                 continue
-            for v in range(y - distance, y + distance + 1):
-                for u in range(x - distance, x + distance + 1):
-                    inside = 0 <= v < height and 0 <= u < width
-                    if not inside or labels[v, u] not in (void, labels[y, x]):
-                        marked[y, x] = True
+            marked[y, x] = any(
+                not (0 <= v < height and 0 <= u < width) or rows[v][u] not in (void, rows[y][x])
+                for v in range(y - distance, y + distance + 1)
+                for u in range(x - distance, x + distance + 1)
+            )
     return marked
 
 
@@ -152,6 +164,16 @@ def test_without_void_it_is_the_mask_minus_its_erosion(distance) -> None:
             mask = item == label
             eroded = binary_erosion(mask, np.ones((3, 3)), iterations=steps)
             assert np.array_equal(marked & mask, mask & ~eroded)
+
+
+@pytest.mark.parametrize("size", [(1, 7000), (7000, 1), (2, 5000), (1, 1), (3, 3)])
+@pytest.mark.parametrize("distance", [6000, 0.99, 2])
+def test_a_distance_as_far_as_the_edge_marks_everything(size, distance) -> None:
+    """At once, too: a margin of 6000 pixels around a row of pixels would take gigabytes."""
+    labels = torch.zeros(1, *size, dtype=torch.int64)
+    assert inner_boundary(labels, distance).all()
+    labels[:, 0, 0] = 255
+    assert inner_boundary(labels, distance).sum() == labels.numel() - 1
 
 
 def test_inner_boundary_by_hand() -> None:

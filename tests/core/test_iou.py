@@ -1,5 +1,6 @@
 """Counts and IoU on small grids, and against sets of pixels."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,16 @@ def test_counts_and_iou_by_hand() -> None:
     assert iou[3].isnan()
     ones = target == 1
     assert intersections_and_unions(predicted, target, 4, ones, ones).sum(1).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+def test_labels_out_of_range_belong_to_no_mask(dtype) -> None:
+    """As in mmsegmentation: they are misses where another class is true."""
+    target = torch.tensor([0, 0, 1, 7, -1], dtype=dtype)
+    predicted = torch.tensor([0, -5, 2_000_000_000, 0, 1], dtype=dtype)
+    everywhere = torch.ones(5, dtype=torch.bool)
+    counts = intersections_and_unions(predicted, target, 2, everywhere, everywhere)
+    assert counts.tolist() == [[1, 0], [3, 2]]
 
 
 @given(st.integers(1, 60), st.integers(1, 6), st.integers(0, 1000))

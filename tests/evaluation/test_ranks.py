@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch.distributed
 import torch.multiprocessing
+from mmengine.dataset import DefaultSampler
 from mmseg.registry import METRICS
 
 import mmseg_pointrend.evaluation  # noqa: F401 - registers the metrics
@@ -31,8 +32,9 @@ def run_rank(rank: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
     )
     items = samples(IMAGES)
-    # As a sampler deals them out: in turns, and the first once more, so that both have as many.
-    share = [*items, items[0]][rank::2]
+    # In turns, and the first once more, so that both have as many.
+    share = [items[index] for index in DefaultSampler(items, shuffle=False)]
+    assert len(share) == IMAGES // 2 + 1
     found = {kind: evaluate(kind, share) for kind in METRIC_TYPES}
     Path(f"rank{rank}.json").write_text(json.dumps(found))
     torch.distributed.destroy_process_group()
