@@ -160,3 +160,17 @@ def test_feature_maps_that_are_not_tensors_are_named() -> None:
     head, _ = head_of("FCNHead")
     with pytest.raises(ValueError, match=r"point_head.in_index=\[0\]: feature map 0 is a tuple"):
         head(inputs)
+
+
+def test_an_error_of_a_head_that_reads_pairs_is_left_as_it_is(monkeypatch) -> None:
+    """Some heads take pairs of a map and a class token; then there are no channels to compare."""
+    head, _ = head_of("FCNHead")
+    inputs = feature_maps(64, 96)
+    inputs[3] = (inputs[3], torch.zeros(1, 8))
+
+    def fail(inputs: list) -> Tensor:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(head.coarse_head, "forward", fail)
+    with pytest.raises(RuntimeError, match="^out of memory$"):
+        head(inputs)
