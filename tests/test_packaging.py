@@ -19,9 +19,12 @@ pytestmark = pytest.mark.slow
 # Run in the fresh environment: loads every config that the installed package ships, and one model's
 # entry in the metafile, as mmengine's hub finds it.
 LOAD_CONFIGS = """
-import json, pathlib, sys
+import functools, json, pathlib, sys
 import mmseg_pointrend
+import mmengine.config.utils
 from mmengine import Config
+
+mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)  # see tests/conftest.py
 
 package = pathlib.Path(mmseg_pointrend.__file__).parent
 root = package / ".mim" / "configs"
