@@ -337,17 +337,18 @@ def test_the_papers_numbers(path: str, classes: int, points: int, steps: int) ->
     assert head.subdivision == dict(steps=steps, num_points=8192, scale_factor=2)
 
 
-def test_deeplabv3_is_trained_as_in_the_paper() -> None:
+@pytest.mark.parametrize("name", [name for name in NAMES if "deeplabv3_r103" in name])
+def test_deeplabv3_is_trained_as_in_the_paper(name: str) -> None:
     """App. B: 90k updates from 0.01, ten times that for ASPP and the prediction, 16 images."""
-    config = loaded(DEEPLABV3)
+    config = loaded(name)
     assert config.train_cfg.max_iters == config.param_scheduler[-1].end == 90000
     assert 4 * config.train_dataloader.batch_size == 16
     crop = next(t for t in config.train_dataloader.dataset.pipeline if t.type == "RandomCrop")
     assert crop.crop_size == config.model.data_preprocessor.size == (768, 768)
-    settings = settings_of_parameters(DEEPLABV3, **light(DEEPLABV3))
-    for name, (rate, decay) in settings.items():
-        fast = name.startswith("decode_head.coarse_head.")
-        assert (rate, decay) == pytest.approx((0.1 if fast else 0.01, 1e-4)), name
+    deeplab = "decode_head.coarse_head." if "pointrend" in name else "decode_head."
+    for parameter, (rate, decay) in settings_of_parameters(name, **light(name)).items():
+        fast = parameter.startswith(deeplab)
+        assert (rate, decay) == pytest.approx((0.1 if fast else 0.01, 1e-4)), parameter
 
 
 def test_output_stride_8_is_output_stride_16_in_between() -> None:

@@ -13,6 +13,7 @@ LAST = dict(in_channels=8, in_index=3, channels=8)
 # Each with the stride of its logits.
 HEADS = {
     "FCNHead": (dict(type="FCNHead", **LAST, num_convs=1), 32),
+    "stride 16": (dict(type="FCNHead", **LAST | dict(in_index=2), num_convs=1), 16),
     "resize_concat": (
         dict(type="FCNHead", **PYRAMID, num_convs=1, input_transform="resize_concat"), 4,
     ),
