@@ -351,6 +351,29 @@ def test_deeplabv3_is_trained_as_in_the_paper(name: str) -> None:
         assert (rate, decay) == pytest.approx((0.1 if fast else 0.01, 1e-4)), parameter
 
 
+@pytest.mark.parametrize(
+    ("name", "coarse_size"),
+    [
+        (DEEPLABV3, (64, 128)),
+        ("deeplabv3/deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py", (64, 128)),
+        ("deeplabv3/deeplabv3_r103-d8_4xb4-90k_cityscapes-768x768.py", (128, 256)),
+        ("pointrend/pointrend_r101_4xb2-80k_cityscapes-512x1024.py", (256, 512)),
+        ("pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py", (128, 256)),
+    ],
+)
+def test_output_sizes_are_those_of_the_papers_tables(name: str, coarse_size: tuple) -> None:
+    """Tables 6 and 7: a picture of 1024x2048; PointRend ends at its size. Shapes alone."""
+    config = prepare_config(ROOT / name, options={"model.pretrained": None})
+    with torch.device("meta"), torch.no_grad():
+        model = MODELS.build(config.model).eval()
+        head, features = model.decode_head, model.extract_feat(torch.empty(1, 3, 1024, 2048))
+        logits = getattr(head, "coarse_head", head)(features)
+    assert logits.shape[2:] == coarse_size
+    if "pointrend" in name:
+        finer = head.subdivision["scale_factor"] ** head.subdivision["steps"]
+        assert [side * finer for side in coarse_size] == [1024, 2048]
+
+
 def test_output_stride_8_is_output_stride_16_in_between() -> None:
     """At every second pixel, dilated stages find what stages with a stride find."""
     features = []
