@@ -1,5 +1,8 @@
 """Every config: it loads, builds, trains for a step and predicts."""
 
+import copy
+import re
+from functools import cache
 from pathlib import Path
 
 import mmseg
@@ -26,6 +29,13 @@ CONFIGS = sorted(
 NAMES = [str(path.relative_to(ROOT)) for path in CONFIGS]
 
 DEEPLABV3 = "pointrend/pointrend-deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py"
+# Data in a config's name -> mmsegmentation's class and the number of classes.
+DATA = {
+    "cityscapes": ("CityscapesDataset", 19),
+    "ade20k": ("ADE20KDataset", 150),
+    "chase-db1": ("ChaseDB1Dataset", 2),
+    "demo-scenes": ("DemoScenesDataset", 9),
+}
 # mmsegmentation writes these defaults of its heads out.
 HEAD_DEFAULTS = dict(
     align_corners=False,
@@ -63,7 +73,7 @@ EXPECTED = {
 # Deep and wide models, cut down to what changes no code path.
 NARROW = {"model.decode_head.coarse_head.channels": 64}
 LIGHT = {
-    "r101-p3p5": {"model.backbone.depth": 50},
+    "r101": {"model.backbone.depth": 50},
     "r103": {"model.backbone.depth": 50},
     "deeplabv3plus": NARROW,
     "fcn_r50": NARROW,
@@ -77,8 +87,28 @@ LIGHT = {
         "model.decode_head.coarse_head.in_channels": 64,
         "model.decode_head.point_head.in_channels": [16],
         "model.auxiliary_head.in_channels": 32,
+        # Windows that an image of the test does not fit into.
+        "model.test_cfg.crop_size": (48, 64),
+        "model.test_cfg.stride": (16, 32),
     },
 }
+
+
+@cache
+def load_once(path: Path) -> Config:
+    return load_config(path)
+
+
+def loaded(name: str) -> Config:
+    """Load a config; the copy is the caller's."""
+    return copy.deepcopy(load_once(ROOT / name))
+
+
+def plain(node: object) -> object:
+    """A config as plain values: no scopes, which inherited files have, and no tuples."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items() if key != "_scope_"}
+    return [plain(value) for value in node] if isinstance(node, list | tuple) else node
 
 
 def light(name: str) -> dict:
@@ -168,7 +198,7 @@ def test_config_trains_and_predicts(path: Path) -> None:
 )
 def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) -> None:
     """mmsegmentation's two differ in dropout and warm-up as well."""
-    ours, baseline = load_config(ROOT / path).to_dict(), load_config(ROOT / baseline_path).to_dict()
+    ours, baseline = loaded(path).to_dict(), loaded(baseline_path).to_dict()
     head, base_head = ours["model"].pop("decode_head"), baseline["model"].pop("decode_head")
     assert (ours["model"].pop("type"), baseline["model"].pop("type")) == (
         "PointRend", "EncoderDecoder",
@@ -178,21 +208,129 @@ def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) 
     assert HEAD_DEFAULTS | coarse == HEAD_DEFAULTS | base_head
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_says_what_is_trained_on_what(name: str) -> None:
+    """<model>_<backbone>_<GPUs>xb<images each>-<iterations>k_<data>-<crop>."""
+    config = loaded(name)
+    model, dataset = config.model, config.train_dataloader.dataset
+    dataset = dataset.get("dataset", dataset)  # repeated, for a small data set
+    _, backbone, *schedule, data = Path(name).stem.split("_")
+    if schedule:
+        _, images, iterations = map(int, re.fullmatch(r"(\d+)xb(\d+)-(\d+)k", *schedule).groups())
+        assert config.train_dataloader.batch_size == images
+        assert config.train_cfg.max_iters == 1000 * iterations
+        assert config.param_scheduler[-1].end == 1000 * iterations
+    data, height, width = re.fullmatch(r"(.+)-(\d+)x(\d+)", data).groups()
+    crops = [step.crop_size for step in dataset.pipeline if step.type == "RandomCrop"]
+    assert crops == [model.data_preprocessor.size] == [(int(height), int(width))]
+    if data != "my-dataset":
+        type_, classes = DATA[data]
+        assert dataset.type == type_
+        assert {model[head].num_classes for head in ("decode_head", "auxiliary_head")
+                if model.get(head)} == {classes}  # fmt: skip
+    if depth := re.match(r"r(\d+)", backbone):
+        # ResNet-103 is ResNet-101 with another stem.
+        assert model.backbone.depth == {103: 101}.get(int(depth[1]), int(depth[1]))
+        if "small" not in backbone:
+            assert model.pretrained == f"open-mmlab://resnet{model.backbone.depth}_v1c"
+
+
+WARM_UP = dict(type="LinearLR", by_epoch=False, start_factor=0.1, begin=0, end=200)
+
+
 @pytest.mark.parametrize(
-    ("model", "theirs"),
+    ("ours", "theirs"),
     [
-        ("pointrend_deeplabv3plus_r50-d8", "deeplabv3plus_r50-d8"),
-        ("pointrend_fcn_r50-d8", "fcn_r50-d8"),
-        ("pointrend_fcn_hr18", "fcn_hr18"),
-        ("pointrend_upernet_swin-t", "upernet_swin"),
-        ("pointrend_segformer_mit-b0", "segformer_mit-b0"),
+        *(
+            (f"_{name}", f"point_rend/pointrend_{name}")
+            for backbone in ("r50", "r101")
+            for name in (
+                f"{backbone}_4xb2-80k_cityscapes-512x1024",
+                f"{backbone}_4xb4-160k_ade20k-512x512",
+            )
+        ),
+        *(
+            (f"-{model}_4xb2-80k_cityscapes-512x1024", f"{theirs}_4xb2-80k_cityscapes-512x1024")
+            for model, theirs in (
+                ("deeplabv3plus_r50-d8", "deeplabv3plus/deeplabv3plus_r50-d8"),
+                ("fcn_r50-d8", "fcn/fcn_r50-d8"),
+                ("fcn_hr18", "hrnet/fcn_hr18"),
+            )
+        ),
+        *(
+            (f"-{model}_8xb2-160k_ade20k-512x512", f"{theirs}_8xb2-160k_ade20k-512x512")
+            for model, theirs in (
+                ("upernet_swin-t", "swin/swin-tiny-patch4-window7-in1k-pre_upernet"),
+                ("segformer_mit-b0", "segformer/segformer_mit-b0"),
+            )
+        ),
+        (
+            "-fcn_unet-s5-d16_4xb4-40k_chase-db1-128x128",
+            "unet/unet-s5-d16_fcn_4xb4-40k_chase-db1-128x128",
+        ),
     ],
 )
-def test_the_coarse_head_is_mmsegmentations(model: str, theirs: str) -> None:
-    head = load_config(ROOT / f"_base_/models/{model}.py").model.decode_head
-    expected = Config.fromfile(MMSEG / f"_base_/models/{theirs}.py").model.decode_head
-    expected.in_index = head.coarse_head.in_index  # a tuple there
-    assert head.coarse_head | HEAD_DEFAULTS | dict(num_classes=19) == expected
+def test_all_but_the_head_is_mmsegmentations(ours: str, theirs: str) -> None:
+    """Data, backbone and its weights, optimizer and schedule; a warm-up where it has none."""
+    known, unet = theirs.startswith("point_rend/"), theirs.startswith("unet/")
+    ours = plain(loaded(f"pointrend/pointrend{ours}.py").to_dict())
+    theirs = plain(Config.fromfile(MMSEG / f"{theirs}.py").to_dict())
+    model, base = ours["model"], theirs["model"]
+    head, base_head = model.pop("decode_head"), base.pop("decode_head")
+    coarse = head["coarse_head"] | HEAD_DEFAULTS | dict(num_classes=head["num_classes"])
+    if known:
+        base_head = base_head[0] | dict(dropout_ratio=0)  # written -1 there
+        base = base | dict(train_cfg={}, test_cfg=dict(mode="whole"))
+        base.pop("num_stages")
+    if unet:
+        # For one logit, and a coarse head that leaves something to render.
+        auxiliary = base["auxiliary_head"]
+        auxiliary |= dict(out_channels=1, threshold=0.5)
+        auxiliary["loss_decode"]["use_sigmoid"] = True
+        coarse |= dict(in_channels=64, in_index=4)
+    assert coarse == base_head
+    assert model.pop("type") != base.pop("type")
+    assert model == base
+
+    schedule, base_schedule = ours["param_scheduler"], theirs["param_scheduler"]
+    if len(base_schedule) == 1:
+        base_schedule = [WARM_UP, base_schedule[0] | dict(begin=200)]
+    assert schedule == base_schedule
+    # Keys that name no parameter of the other model do no harm.
+    keys, base_keys = (
+        found["optim_wrapper"].pop("paramwise_cfg", {}).get("custom_keys", {})
+        for found in (ours, theirs)
+    )
+    assert {key: keys.get(key) for key in base_keys} == base_keys
+    theirs["train_dataloader"]["num_workers"] = ours["train_dataloader"]["num_workers"]
+    for part in ("optim_wrapper", "train_cfg", "train_dataloader", "val_dataloader",
+                 "val_evaluator", "default_hooks"):  # fmt: skip
+        assert ours[part] == theirs[part], part
+
+
+def settings_of_parameters(name: str, **options: object) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight decay of every parameter, by its name."""
+    config = prepare_config(ROOT / name, options={"model.pretrained": None, **options})
+    model = MODELS.build(config.model)
+    groups = build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups
+    settings = {id(group["params"][0]): (group["lr"], group["weight_decay"]) for group in groups}
+    return {name: settings[id(parameter)] for name, parameter in model.named_parameters()}
+
+
+def test_segformer_trains_both_heads_ten_times_as_fast() -> None:
+    name = "pointrend/pointrend-segformer_mit-b0_8xb2-160k_ade20k-512x512.py"
+    for parameter, (rate, decay) in settings_of_parameters(name).items():
+        in_head, is_norm = parameter.startswith("decode_head."), ".norm" in parameter
+        assert rate == pytest.approx(6e-4 if in_head else 6e-5), parameter
+        assert decay == (0 if is_norm and not in_head else 0.01), parameter
+
+
+def test_swin_is_trained_without_decay_of_norms_and_positions() -> None:
+    name = "pointrend/pointrend-upernet_swin-t_8xb2-160k_ade20k-512x512.py"
+    settings = settings_of_parameters(name, **light(name))
+    for parameter, (rate, decay) in settings.items():
+        free = "norm" in parameter or "relative_position_bias_table" in parameter
+        assert (rate, decay) == pytest.approx((6e-5, 0 if free else 0.01)), parameter
 
 
 @pytest.mark.parametrize(
@@ -205,29 +343,48 @@ def test_the_coarse_head_is_mmsegmentations(model: str, theirs: str) -> None:
     ],
 )
 def test_the_papers_numbers(path: str, classes: int, points: int, steps: int) -> None:
-    head = load_config(ROOT / path).model.decode_head
+    head = loaded(path).model.decode_head
     assert head.num_classes == classes
     assert head.training_points == dict(num_points=points)
     assert resolve_bias() == (3, 0.75)
     assert head.subdivision == dict(steps=steps, num_points=8192, scale_factor=2)
 
 
-def test_deeplabv3_is_trained_as_in_the_paper() -> None:
+@pytest.mark.parametrize("name", [name for name in NAMES if "deeplabv3_r103" in name])
+def test_deeplabv3_is_trained_as_in_the_paper(name: str) -> None:
     """App. B: 90k updates from 0.01, ten times that for ASPP and the prediction, 16 images."""
-    config = prepare_config(
-        ROOT / DEEPLABV3, options={"model.pretrained": None, "model.backbone.depth": 50}
-    )
+    config = loaded(name)
     assert config.train_cfg.max_iters == config.param_scheduler[-1].end == 90000
     assert 4 * config.train_dataloader.batch_size == 16
     crop = next(t for t in config.train_dataloader.dataset.pipeline if t.type == "RandomCrop")
     assert crop.crop_size == config.model.data_preprocessor.size == (768, 768)
-    model = MODELS.build(config.model)
-    optimizer = build_optim_wrapper(model, config.optim_wrapper).optimizer
-    rates = {id(group["params"][0]): group["lr"] for group in optimizer.param_groups}
-    for name, parameter in model.named_parameters():
-        rate = 0.1 if name.startswith("decode_head.coarse_head.") else 0.01
-        assert rates[id(parameter)] == pytest.approx(rate), name
-    assert {group["weight_decay"] for group in optimizer.param_groups} == {1e-4}
+    deeplab = "decode_head.coarse_head." if "pointrend" in name else "decode_head."
+    for parameter, (rate, decay) in settings_of_parameters(name, **light(name)).items():
+        fast = parameter.startswith(deeplab)
+        assert (rate, decay) == pytest.approx((0.1 if fast else 0.01, 1e-4)), parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "coarse_size"),
+    [
+        (DEEPLABV3, (64, 128)),
+        ("deeplabv3/deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py", (64, 128)),
+        ("deeplabv3/deeplabv3_r103-d8_4xb4-90k_cityscapes-768x768.py", (128, 256)),
+        ("pointrend/pointrend_r101_4xb2-80k_cityscapes-512x1024.py", (256, 512)),
+        ("pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py", (128, 256)),
+    ],
+)
+def test_output_sizes_are_those_of_the_papers_tables(name: str, coarse_size: tuple) -> None:
+    """Tables 6 and 7: a picture of 1024x2048; PointRend ends at its size. Shapes alone."""
+    config = prepare_config(ROOT / name, options={"model.pretrained": None})
+    with torch.device("meta"), torch.no_grad():
+        model = MODELS.build(config.model).eval()
+        head, features = model.decode_head, model.extract_feat(torch.empty(1, 3, 1024, 2048))
+        logits = getattr(head, "coarse_head", head)(features)
+    assert logits.shape[2:] == coarse_size
+    if "pointrend" in name:
+        finer = head.subdivision["scale_factor"] ** head.subdivision["steps"]
+        assert [side * finer for side in coarse_size] == [1024, 2048]
 
 
 def test_output_stride_8_is_output_stride_16_in_between() -> None:

@@ -6,9 +6,10 @@ import re
 from functools import reduce
 from pathlib import Path
 
+import mmseg
 import pytest
 import yaml
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -21,6 +22,14 @@ PAGES = sorted(
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 METAFILE = ROOT / "configs/pointrend/metafile.yaml"
+THEIR_METAFILE = Path(mmseg.__file__).parent / ".mim/configs/point_rend/metafile.yaml"
+# mmsegmentation's PointRend page: memory (GB), fps, mIoU, mIoU (ms+flip).
+PUBLISHED = {
+    "pointrend_r50_4xb2-80k_cityscapes-512x1024": ("3.1", "8.48", "76.47", "78.13"),
+    "pointrend_r101_4xb2-80k_cityscapes-512x1024": ("4.2", "7.00", "78.30", "79.97"),
+    "pointrend_r50_4xb4-160k_ade20k-512x512": ("5.1", "17.31", "37.64", "39.17"),
+    "pointrend_r101_4xb4-160k_ade20k-512x512": ("6.1", "15.50", "40.02", "41.60"),
+}
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # A path of this repository in running text or in a command, not inside a longer path or an address.
@@ -155,22 +164,99 @@ def test_the_metafile_lists_the_configs() -> None:
         assert (ROOT / collection["README"]).is_file()
 
 
-def test_the_readme_states_the_metafiles_numbers() -> None:
-    rows = {
-        match[1]: line
-        for line in read(METAFILE.with_name("README.md")).splitlines()
-        if (match := re.match(r"\| \[(pointrend[\w-]+)\]", line))
-    }
-    models = yaml.safe_load(read(METAFILE))["Models"]
-    assert rows.keys() >= {model["Name"] for model in models}
-    published = [model for model in models if "Weights" in model]
-    assert len(published) == 4
-    assert not any("Results" in model for model in models if model not in published)
-    for model in published:
-        cells = [cell.strip() for cell in rows[model["Name"]].split("|")]
-        (result,) = model["Results"]
-        assert model["Metadata"]["Results From"] == "mmsegmentation"
-        for number in result["Metrics"].values():
-            assert f"{number:.2f}" in cells
-        assert str(model["Metadata"]["Memory (GB)"]) in cells
-        assert f"[model]({model['Weights']})" in cells
+def models_in_the_metafile() -> dict[str, dict]:
+    return {model["Name"]: model for model in yaml.safe_load(read(METAFILE))["Models"]}
+
+
+def test_results_in_the_metafile_are_mmsegmentations_and_say_so() -> None:
+    theirs = {model["Name"]: model for model in yaml.safe_load(read(THEIR_METAFILE))["Models"]}
+    assert theirs.keys() == PUBLISHED.keys()
+    models = models_in_the_metafile()
+    for name, model in models.items():
+        if name not in PUBLISHED:
+            assert not model.keys() & {"Results", "Weights"}, name
+            continue
+        memory, fps, *mious = map(float, PUBLISHED[name])
+        metadata, (result,) = model["Metadata"], model["Results"]
+        assert metadata["Results From"] == "mmsegmentation"
+        assert (metadata["Memory (GB)"], metadata["FPS (V100)"]) == (memory, fps)
+        assert list(result["Metrics"].values()) == mious
+        assert result == theirs[name]["Results"]
+        assert model["Weights"] == theirs[name]["Weights"]
+        assert memory == theirs[name]["Metadata"]["Memory (GB)"]
+
+
+def test_the_metafile_says_what_the_configs_do() -> None:
+    for name, model in models_in_the_metafile().items():
+        data = {"cityscapes": "Cityscapes", "ade20k": "ADE20K", "chase-db1": "CHASE DB1"}
+        gpus, images, data_name = re.search(r"_(\d+)xb(\d+)-\d+k_(.+)-\d+x\d+$", name).groups()
+        metadata = model["Metadata"]
+        assert metadata["Batch Size"] == int(gpus) * int(images), name
+        assert metadata["Training Data"] == data[data_name], name
+        for result in model.get("Results", []):
+            assert result["Dataset"] == data[data_name], name
+
+
+def table_rows(page: Path) -> list[dict[str, str]]:
+    """Return the rows of a page's tables, cells by the names of their columns."""
+    rows, header = [], []
+    for line in read(page).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            header = []
+        elif not header:
+            header = cells
+        elif set(line) - set("|-"):
+            rows.append(dict(zip(header, cells, strict=True)))
+    return rows
+
+
+def test_the_readme_states_mmsegmentations_numbers() -> None:
+    models = models_in_the_metafile()
+    published = {}
+    for row in table_rows(METAFILE.with_name("README.md")):
+        if "fps" in row:
+            name = re.match(r"\[([\w-]+)\]", row["config"])[1]
+            published[name] = tuple(
+                row[column] for column in ("memory (GB)", "fps", "mIoU", "mIoU (ms+flip)")
+            )
+            assert row["weights (mmsegmentation's)"] == f"[model]({models[name]['Weights']})"
+            assert row["mIoU, trained here"] == "not trained by us yet"
+    assert published == PUBLISHED
+
+
+@pytest.mark.parametrize("folder", ["pointrend", "sem_fpn", "deeplabv3"])
+def test_a_folders_readme_lists_its_configs(folder: str) -> None:
+    """All but the demo's, and a user's own."""
+    page = ROOT / "configs" / folder / "README.md"
+    configs = {path.name for path in page.parent.glob("*.py") if not path.name.startswith("my_")}
+    listed = {f"{Path(link).stem}.py" for link in relative_links(page) if link.endswith(".py")}
+    assert len(configs) >= 2
+    assert {name for name in configs if "demo" not in name} <= listed
+
+
+def test_the_guides_table_says_what_the_configs_do() -> None:
+    rows = [row for row in table_rows(ROOT / "docs/custom_model.md") if "coarse head" in row]
+    described = set()
+    for row in rows:
+        for name in re.findall(r"`([\w-]+)`", row["config"]):
+            paths = sorted((ROOT / "configs/pointrend").glob(f"{name}_*xb*.py"))
+            described.update(paths)
+            for path in paths:
+                compare_with_config(row, Config.fromfile(path).model.decode_head)
+    configs = (ROOT / "configs/pointrend").glob("*xb*.py")
+    assert described == {path for path in configs if not re.search("demo|my_", path.name)}
+
+
+def compare_with_config(row: dict[str, str], head: ConfigDict) -> None:
+    steps = head.subdivision.steps
+    assert f"`{head.coarse_head.type}`" in row["coarse head"]
+    assert (row["stride"], row["steps"]) == (str(2**steps), str(steps))
+    fine = row["fine-grained map: index, channels, stride"]
+    (index,), (channels,) = head.point_head.in_index, head.point_head.in_channels
+    assert f": {index}, {channels}, " in fine
+    training, _, prediction = row["N"].replace("`", "").partition(" / ")
+    training, _, on_ade20k = training.partition(", ADE20K ")
+    expected = on_ade20k if on_ade20k and head.num_classes == 150 else training
+    assert str(head.training_points.num_points) == expected
+    assert str(head.subdivision.num_points) == prediction.strip('"')

@@ -16,11 +16,15 @@ PACKAGE = "mmseg_pointrend"
 
 pytestmark = pytest.mark.slow
 
-# Run in the fresh environment: loads every config that the installed package ships.
+# Run in the fresh environment: loads every config that the installed package ships, and one model's
+# entry in the metafile, as mmengine's hub finds it.
 LOAD_CONFIGS = """
-import json, pathlib, sys
+import functools, json, pathlib, sys
 import mmseg_pointrend
+import mmengine.config.utils
 from mmengine import Config
+
+mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)  # see tests/conftest.py
 
 package = pathlib.Path(mmseg_pointrend.__file__).parent
 root = package / ".mim" / "configs"
@@ -32,8 +36,11 @@ for path in sorted(root.rglob("*.py")):
         loaded.append(name)
     except Exception as error:
         errors[name] = repr(error)
+from mmengine.config.utils import _get_cfg_metainfo
+model = _get_cfg_metainfo(str(package), "pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
+report = {"package": str(package), "loaded": loaded, "errors": errors, "model": model}
 with open(sys.argv[1], "w") as file:
-    json.dump({"package": str(package), "loaded": loaded, "errors": errors}, file)
+    json.dump(report, file)
 """
 
 
@@ -98,6 +105,7 @@ def python(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_the_package_with_configs_and_tools_and_nothing_else(wheel):
     expected = {f"{PACKAGE}/{name}" for name in _list_sources(PACKAGE, "*")}
+    expected.add(f"{PACKAGE}/.mim/model-index.yml")
     for folder in ("configs", "tools"):
         names = _list_sources(folder, "*")
         assert any(name.endswith(".py") for name in names), f"{folder}/ holds no Python file"
@@ -132,6 +140,8 @@ def test_installed_wheel_loads_every_config(python, tmp_path):
     expected = _list_sources("configs", "*.py")
     assert any(name.startswith("pointrend/") for name in expected)
     assert found["loaded"] == expected
+    assert found["model"]["Config"] == f"configs/pointrend/{found['model']['Name']}.py"
+    assert found["model"]["Weights"].startswith("https://download.openmmlab.com/mmsegmentation/")
     environment = python.parent.parent.resolve()
     assert Path(found["package"]).resolve().is_relative_to(environment)
     assert not Path(found["package"]).resolve().is_relative_to(ROOT)

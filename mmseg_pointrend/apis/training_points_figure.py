@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mmengine.dataset import pseudo_collate
@@ -15,11 +17,7 @@ from torch import Tensor
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.images import read_image
 from mmseg_pointrend.apis.prediction import apply_test_pipeline, load_model
-from mmseg_pointrend.core import (
-    TRAINING_STRATEGIES,
-    logit_margin,
-    select_training_points,
-)
+from mmseg_pointrend.core import TRAINING_STRATEGIES, logit_margin, select_training_points
 from mmseg_pointrend.datasets.scene_logits import scene_logits
 
 #: 14^2, as in the paper's figure.
@@ -169,13 +167,13 @@ def draw_strategies(coarse: CoarsePrediction, num_points: int, seed: int) -> Fig
     return figure
 
 
-def _draw_points(panel: object, strategy: str, points: Tensor) -> None:
+def _draw_points(panel: Axes, strategy: str, points: Tensor) -> None:
     bias = TRAINING_STRATEGIES[strategy]
     title, important = strategy.replace("-", " "), 0
     if bias is None:
         title += "\n"
     else:
-        important = int(bias.importance_sample_ratio * len(points))
+        important = bias.count_important(len(points))
         k, beta = bias.oversample_ratio, bias.importance_sample_ratio
         title += f"\nk = {k:g}, \u03b2 = {beta:g}"
     panel.set_title(title, fontsize=_FONT)
@@ -187,7 +185,7 @@ def _dot(colour: str, label: str) -> Line2D:
     return Line2D([], [], color=colour, marker="o", markersize=7, linestyle="none", label=label)
 
 
-def _paint(coarse: CoarsePrediction) -> Tensor:
+def _paint(coarse: CoarsePrediction) -> np.ndarray:
     """Paint the classes, interpolated as the points see them: (H, W, 3) in [0, 1]."""
     sides = coarse.logits.shape[2:]
     finer = max(1, -(-_DRAWN_SIDE // max(sides)))
@@ -196,7 +194,7 @@ def _paint(coarse: CoarsePrediction) -> Tensor:
     colours = palette[coarse.decide(logits)[0] % len(palette)]
     margins = coarse.margin(logits)[0]
     certainty = (margins / margins.median().clamp(min=1e-6)).clamp(max=1).unsqueeze(2)
-    return 1 - certainty * (1 - colours)
+    return (1 - certainty * (1 - colours)).numpy()
 
 
 def _predict_scene() -> CoarsePrediction:

@@ -92,14 +92,21 @@ def regular_grid(
 
     Args:
         num_points: N, >= 1.
-        size: (h, w) of the map, of which only the proportion counts.
+        size: (h, w) of the map, >= 1, of which only the proportion counts.
         dtype: floating-point dtype of the result.
         device: of the result.
 
     Returns:
         (num_points, 2), (x, y) in [0, 1), row by row from the top, in a row from the left.
+
+    Raises:
+        ValueError: for no points, or an empty map.
     """
     height, width = size
+    if min(num_points, height, width) < 1:
+        raise ValueError(
+            f"num_points (N) and the sides of the map must be >= 1, got {num_points} and {size}"
+        )
     rows = min(max(round(math.sqrt(num_points * height / width)), 1), num_points)
     index = torch.arange(num_points, device=device)
     # The row r in which floor(r N / R) <= index < floor((r + 1) N / R).

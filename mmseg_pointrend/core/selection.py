@@ -64,8 +64,8 @@ def select_training_points(
             (num_regions, count, 2), dtype=dtype, device=logits.device, generator=generator
         )
 
-    num_important = int(bias.importance_sample_ratio * num_points)
-    candidates = uniform(int(bias.oversample_ratio * num_points))
+    num_important = bias.count_important(num_points)
+    candidates = uniform(bias.count_candidates(num_points))
     margins = margin(point_sample(logits, candidates))
     chosen = margins.topk(num_important, dim=1, largest=False).indices
     important = candidates.gather(1, chosen.unsqueeze(2).expand(-1, -1, 2))

@@ -14,6 +14,14 @@ class Bias(NamedTuple):
     oversample_ratio: float
     importance_sample_ratio: float
 
+    def count_candidates(self, num_points: int) -> int:
+        """How many random points are looked at for N points: k N, rounded down."""
+        return int(self.oversample_ratio * num_points)
+
+    def count_important(self, num_points: int) -> int:
+        """How many of N points are the most uncertain candidates: beta N, rounded down."""
+        return int(self.importance_sample_ratio * num_points)
+
 
 REGULAR_GRID = "regular-grid"
 #: Rows of the paper's Table 4; a regular grid has no bias and nothing random.

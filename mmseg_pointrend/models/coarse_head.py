@@ -7,6 +7,7 @@ from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from mmseg_pointrend.models.feature_maps import listed_indices
 from mmseg_pointrend.models.losses import ignored_loss, listed
 
 #: What a head makes of the feature maps: logits, or a sequence that begins with them.
@@ -130,8 +131,9 @@ def _explain(head: nn.Module, inputs: Sequence[Tensor], error: Exception) -> str
             "images or more in a batch, or give coarse_head a norm_cfg without batches, such as "
             "dict(type='GN', num_groups=32)"
         )
-    indices, expected = head.in_index, getattr(head, "in_channels", None)
-    indices = [indices] if isinstance(indices, int) else list(indices)
+    indices, expected = listed_indices(head), getattr(head, "in_channels", None)
+    if not all(isinstance(inputs[index], Tensor) for index in indices):
+        return None
     found = [inputs[index].shape[1] for index in indices]
     summed = isinstance(expected, int)
     if expected is None or (sum(found) if summed else found) == (

@@ -28,9 +28,9 @@ def build_losses(config: dict | Sequence[dict] | None, out_channels: int) -> nn.
     return losses
 
 
-def listed(losses: nn.Module) -> list[nn.Module]:
-    """List the losses of an mmsegmentation head, which holds one module or a `ModuleList`."""
-    return list(losses) if isinstance(losses, nn.ModuleList) else [losses]
+def listed(modules: nn.Module) -> list[nn.Module]:
+    """List losses or heads, which mmsegmentation holds as one module or a `ModuleList`."""
+    return list(modules) if isinstance(modules, nn.ModuleList) else [modules]
 
 
 def check_binary_loss(name: str, loss: nn.Module, out_channels: int) -> None:

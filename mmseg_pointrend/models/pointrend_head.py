@@ -22,6 +22,11 @@ from mmseg_pointrend.core import (
     select_training_points,
     subdivide,
 )
+from mmseg_pointrend.models.class_settings import (
+    complete_coarse_config,
+    complete_point_config,
+    resolve_classes,
+)
 from mmseg_pointrend.models.coarse_head import (
     CoarseOutput,
     check_coarse_head,
@@ -29,6 +34,7 @@ from mmseg_pointrend.models.coarse_head import (
     main_logits,
     run_coarse_head,
 )
+from mmseg_pointrend.models.feature_maps import check_feature_maps
 from mmseg_pointrend.models.losses import build_losses, check_binary_loss, listed, masked_losses
 from mmseg_pointrend.models.restoring import restoring_warp
 
@@ -102,54 +108,15 @@ class PointRendHead(BaseModule):
         self.margin = MARGINS[uncertainty]
         self.coarse_at_fine = coarse_at_fine
 
-        self.num_classes = num_classes
-        self.out_channels = num_classes if out_channels is None else out_channels
-        self.threshold = threshold
-        self.ignore_index = ignore_index
-        if self.out_channels == 1:
-            self._check_binary()
-        elif self.out_channels != num_classes:
-            raise ValueError(
-                f"out_channels must be num_classes={num_classes}, or 1 for two classes, "
-                f"got {out_channels}"
-            )
-        self.coarse_head = MODELS.build(self._coarse_config(coarse_head))
+        classes = resolve_classes(num_classes, out_channels, threshold, ignore_index)
+        self.num_classes, self.out_channels, self.threshold, self.ignore_index = classes
+        self.coarse_head = MODELS.build(complete_coarse_config(coarse_head, classes))
         check_coarse_head(self.coarse_head)
-        self.point_head = MODELS.build(self._point_config(point_head))
+        self.point_head = MODELS.build(complete_point_config(point_head, classes))
         self.loss_point = build_losses(loss_point, self.out_channels)
         for loss in listed(self.coarse_head.loss_decode):
             check_binary_loss("coarse_head.loss_decode", loss, self.out_channels)
         self._register_load_state_dict_pre_hook(_rename_upstream_keys)
-
-    def _check_binary(self) -> None:
-        if self.num_classes != 2:
-            raise ValueError(
-                f"out_channels=1 tells two classes apart, but num_classes={self.num_classes}; "
-                "set num_classes=2, or leave out_channels out"
-            )
-        if self.threshold is None:
-            self.threshold = 0.5
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie in (0, 1), got {self.threshold}")
-
-    def _coarse_config(self, coarse_head: dict) -> dict:
-        """Complete the coarse head's config by what is written once, in this head."""
-        shared = dict(
-            num_classes=self.num_classes,
-            out_channels=self.out_channels,
-            threshold=self.threshold,
-            ignore_index=self.ignore_index,
-        )
-        config = _merge_shared("coarse_head", coarse_head, shared)
-        if self.out_channels == 1:
-            config.setdefault("loss_decode", dict(type="CrossEntropyLoss", use_sigmoid=True))
-        return config
-
-    def _point_config(self, point_head: dict) -> dict:
-        shared = dict(num_classes=self.num_classes, out_channels=self.out_channels)
-        config = _merge_shared("point_head", point_head, shared)
-        config.pop("num_classes")
-        return {"type": "PointMLP", **config}
 
     # ---- prediction ------------------------------------------------------------------------------
 
@@ -331,7 +298,7 @@ class PointRendHead(BaseModule):
 
     def _run_coarse_head(self, inputs: Sequence[Tensor]) -> tuple[CoarseOutput, Tensor]:
         """Give the coarse head's output, and the logits that are all of it or its first part."""
-        self._check_inputs(inputs)
+        check_feature_maps(inputs, self.coarse_head, self.point_head)
         output = run_coarse_head(self.coarse_head, inputs)
         return output, main_logits(self.coarse_head, output, self.out_channels)
 
@@ -359,41 +326,6 @@ class PointRendHead(BaseModule):
         if self.out_channels == 1:
             return (logits[:, 0].sigmoid() > self.threshold).long()
         return logits.argmax(dim=1)
-
-    def _check_inputs(self, inputs: Sequence[Tensor]) -> None:
-        for name, head in (("coarse_head", self.coarse_head), ("point_head", self.point_head)):
-            indices = head.in_index
-            indices = [indices] if isinstance(indices, int) else list(indices)
-            for index in indices:
-                if not -len(inputs) <= index < len(inputs):
-                    raise ValueError(
-                        f"{name}.in_index={head.in_index} is out of range: there are {len(inputs)} "
-                        f"feature maps, so an index lies in [0, {len(inputs) - 1}]"
-                    )
-        for index, channels in zip(
-            self.point_head.in_index, self.point_head.in_channels, strict=True
-        ):
-            if not isinstance(inputs[index], Tensor):
-                raise ValueError(
-                    f"point_head.in_index={self.point_head.in_index}: feature map {index} is a "
-                    f"{type(inputs[index]).__name__}, it must be a tensor (N, C, h, w)"
-                )
-            if inputs[index].shape[1] != channels:
-                raise ValueError(
-                    f"point_head.in_channels={self.point_head.in_channels} does not fit: feature "
-                    f"map {index} has {inputs[index].shape[1]} channels"
-                )
-
-
-def _merge_shared(name: str, config: dict, shared: dict) -> dict:
-    config = dict(config)
-    for key, value in shared.items():
-        if config.setdefault(key, value) != value:
-            raise ValueError(
-                f"{name}.{key}={config[key]} contradicts decode_head.{key}={value}; "
-                f"write {key} once, in decode_head"
-            )
-    return config
 
 
 def _rename_upstream_keys(state_dict: dict, prefix: str, *_: object) -> None:

@@ -12,6 +12,8 @@ from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
 from mmseg_pointrend.core import Window, list_windows, slide_labels, warp_map
+from mmseg_pointrend.models.class_settings import check_auxiliary_heads
+from mmseg_pointrend.models.losses import listed
 from mmseg_pointrend.models.restoring import padding, restore, restoring_warp
 
 
@@ -36,7 +38,8 @@ class PointRend(EncoderDecoder):
         **kwargs: see `EncoderDecoder`.
 
     Raises:
-        ValueError: for an output scale that is not positive.
+        ValueError: for an output scale that is not positive, or an auxiliary head for other classes
+            than the decode head's.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class PointRend(EncoderDecoder):
         **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if self.with_auxiliary_head:
+            check_auxiliary_heads(self.decode_head, listed(self.auxiliary_head))
         if not output_scale > 0:
             raise ValueError(f"output_scale must be > 0, got {output_scale}")
         self.predict_logits = predict_logits

@@ -138,6 +138,12 @@ def test_the_papers_numbers_are_pixel_centres(num_points: int, size: tuple, grid
     torch.testing.assert_close(regular_grid(num_points, size, torch.double), expected)
 
 
+@pytest.mark.parametrize(("num_points", "size"), [(0, (4, 4)), (-3, (4, 4)), (9, (0, 4))])
+def test_no_grid_without_points_or_pixels(num_points: int, size: tuple) -> None:
+    with pytest.raises(ValueError, match=rf"must be >= 1, got {num_points} and \({size[0]}, 4\)"):
+        regular_grid(num_points, size)
+
+
 @given(st.integers(1, 400), st.integers(1, 60), st.integers(1, 60))
 @settings(deadline=None, max_examples=100)
 def test_rows_of_a_regular_grid_are_even(num_points: int, height: int, width: int) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmseg_pointrend.core import TRAINING_STRATEGIES, check_training_selection, resolve_bias
+from mmseg_pointrend.core import TRAINING_STRATEGIES, Bias, check_training_selection, resolve_bias
 
 
 def test_the_strategies_are_the_rows_of_the_papers_table() -> None:
@@ -60,3 +60,10 @@ def test_contradictions_are_named(given: dict, message: str) -> None:
         resolve_bias(**given)
     with pytest.raises(ValueError, match=message):
         check_training_selection(4, **given)
+
+
+def test_points_of_a_bias_are_counted_as_in_mmsegmentation() -> None:
+    """Rounded down, candidates and important points alike: 3 * 49, 0.75 * 49 = 36.75."""
+    bias = resolve_bias()
+    assert (bias.count_candidates(49), bias.count_important(49)) == (147, 36)
+    assert (Bias(1.5, 0).count_candidates(3), Bias(1.5, 0).count_important(3)) == (4, 0)

@@ -13,6 +13,7 @@ LAST = dict(in_channels=8, in_index=3, channels=8)
 # Each with the stride of its logits.
 HEADS = {
     "FCNHead": (dict(type="FCNHead", **LAST, num_convs=1), 32),
+    "stride 16": (dict(type="FCNHead", **LAST | dict(in_index=2), num_convs=1), 16),
     "resize_concat": (
         dict(type="FCNHead", **PYRAMID, num_convs=1, input_transform="resize_concat"), 4,
     ),
@@ -159,4 +160,18 @@ def test_feature_maps_that_are_not_tensors_are_named() -> None:
     inputs[0] = (inputs[0], torch.zeros(1, 8))
     head, _ = head_of("FCNHead")
     with pytest.raises(ValueError, match=r"point_head.in_index=\[0\]: feature map 0 is a tuple"):
+        head(inputs)
+
+
+def test_an_error_of_a_head_that_reads_pairs_is_left_as_it_is(monkeypatch) -> None:
+    """Some heads take pairs of a map and a class token; then there are no channels to compare."""
+    head, _ = head_of("FCNHead")
+    inputs = feature_maps(64, 96)
+    inputs[3] = (inputs[3], torch.zeros(1, 8))
+
+    def fail(inputs: list) -> Tensor:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(head.coarse_head, "forward", fail)
+    with pytest.raises(RuntimeError, match="^out of memory$"):
         head(inputs)

@@ -223,29 +223,6 @@ def test_dropout_acts_in_training_only() -> None:
     assert torch.equal(head.eval()(fine, coarse), head(fine, coarse))
 
 
-@pytest.mark.parametrize(
-    ("coarse_head", "stride"),
-    [
-        (dict(type="FCNHead", in_channels=8, in_index=2, channels=8, num_convs=1), 16),
-        (dict(type="ASPPHead", in_channels=8, in_index=1, channels=8, dilations=(1, 2)), 8),
-        (
-            dict(
-                type="UPerHead", in_channels=[8] * 4, in_index=[0, 1, 2, 3], pool_scales=(1, 2),
-                channels=8,
-            ),
-            4,
-        ),
-        (dict(type="SegformerHead", in_channels=[8] * 4, in_index=[0, 1, 2, 3], channels=8), 4),
-    ],
-    ids=lambda value: value["type"] if isinstance(value, dict) else "",
-)  # fmt: skip
-def test_other_coarse_heads(coarse_head: dict, stride: int) -> None:
-    head = build_head(coarse_head=coarse_head)
-    inputs = feature_maps(64, 64, batch=2)
-    total(head.loss(inputs, samples_of(torch.randint(0, 4, (2, 64, 64))))).backward()
-    assert head.eval()(inputs).shape == (2, 4, 256 // stride, 256 // stride)
-
-
 def test_binary_decides_at_the_threshold() -> None:
     head = build_head(**BINARY, threshold=0.7)
     logits = torch.tensor([[[0.69, 0.71]]]).logit()
@@ -428,7 +405,7 @@ def test_feature_maps_that_do_not_fit_are_named(changes: dict, message: str) -> 
         build_head(**changes)(feature_maps(64, 64))
 
 
-def test_a_coarse_head_of_several_outputs_is_refused(monkeypatch) -> None:
+def test_a_coarse_head_without_logits_is_refused(monkeypatch) -> None:
     head = build_head()
     monkeypatch.setattr(head.coarse_head, "forward", lambda x: (x[0], x[1]))
     with pytest.raises(

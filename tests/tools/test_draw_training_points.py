@@ -14,16 +14,21 @@ pytestmark = pytest.mark.slow
 NAME = "analysis_tools/draw_training_points.py"
 
 
-def test_the_scene_is_drawn_again_for_the_same_seed(tmp_path: Path) -> None:
-    pictures = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+def test_the_documentations_figure_is_the_default_one(tmp_path: Path) -> None:
+    shown = read(Path(__file__).parents[2] / "docs/training_points.png")
+    differences = []
+    for name, options in (("a", ()), ("b", ("--num-points", 197, "--seed", 1))):
         out = tmp_path / "new" / f"{name}.png"
-        done = tool(NAME, "--out", out, "--num-points", 37, "--seed", seed, cwd=tmp_path)
+        done = tool(NAME, "--out", out, *options, cwd=tmp_path)
         assert (done.stdout, done.stderr) == (f"Written: {out}\n", "")
-        pictures.append(np.array(Image.open(out).convert("RGB")))
-    assert np.array_equal(pictures[0], pictures[1])
-    assert not np.array_equal(pictures[0], pictures[2])
+        differences.append(np.abs(read(out) - shown).mean())
+    # Another release of matplotlib may smooth the edges of letters in another way.
+    assert differences[0] < 1 < differences[1]
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def read(picture: Path) -> np.ndarray:
+    return np.array(Image.open(picture).convert("RGB"), dtype=float)
 
 
 def test_a_models_prediction(tmp_path: Path) -> None:

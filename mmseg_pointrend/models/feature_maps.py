@@ -1,0 +1,45 @@
+"""The feature maps that a backbone or a neck hands on: are they those that the heads expect?"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def check_feature_maps(
+    inputs: Sequence[Tensor], coarse_head: nn.Module, point_head: nn.Module
+) -> None:
+    """Compare feature maps with the indices of both heads and the channels of the point head.
+
+    The coarse head's channels show when it runs, see `run_coarse_head`.
+
+    Args:
+        inputs: feature maps, each (N, C_i, h_i, w_i).
+        coarse_head: has `in_index`, one or several.
+        point_head: has lists `in_index` and `in_channels`.
+
+    Raises:
+        ValueError: naming the setting, and what was found.
+    """
+    for name, head in (("coarse_head", coarse_head), ("point_head", point_head)):
+        for index in listed_indices(head):
+            if not -len(inputs) <= index < len(inputs):
+                raise ValueError(
+                    f"{name}.in_index={head.in_index} is out of range: there are {len(inputs)} "
+                    f"feature maps, so an index lies in [0, {len(inputs) - 1}]"
+                )
+    for index, channels in zip(point_head.in_index, point_head.in_channels, strict=True):
+        if not isinstance(inputs[index], Tensor):
+            raise ValueError(
+                f"point_head.in_index={point_head.in_index}: feature map {index} is a "
+                f"{type(inputs[index]).__name__}, it must be a tensor (N, C, h, w)"
+            )
+        if inputs[index].shape[1] != channels:
+            raise ValueError(
+                f"point_head.in_channels={point_head.in_channels} does not fit: feature "
+                f"map {index} has {inputs[index].shape[1]} channels"
+            )
+
+
+def listed_indices(head: nn.Module) -> list[int]:
+    """List the feature maps that a head reads; mmsegmentation's heads hold one index or several."""
+    return [head.in_index] if isinstance(head.in_index, int) else list(head.in_index)
