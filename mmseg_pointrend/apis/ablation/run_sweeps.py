@@ -170,7 +170,11 @@ def _run_unfinished(
 ) -> list[Run]:
     """Run what has no result; whenever a run ends, print a line and write the tables."""
     unfinished = [run for run in runs if not run.is_finished]
-    print(f"{len(runs)} runs, {len(runs) - len(unfinished)} of them finished before", flush=True)
+    print(
+        f"{len(runs)} runs, {len(runs) - len(unfinished)} of them finished before; "
+        f"logs: {work_dir}/runs/*/*/output.log",
+        flush=True,
+    )
     start, ended, failed = time.perf_counter(), [], []
 
     def tell(run: Run, succeeded: bool) -> None:
