@@ -11,8 +11,8 @@ def setup() -> None:
     """Make the installed mm* releases usable; safe to call any number of times.
 
     ``models``, ``datasets``, ``evaluation``, ``engine`` and ``apis`` call this before they import
-    anything from mmseg: it checks mmcv, puts the stand-in for ``mmcv._ext`` in place and makes
-    mmengine load checkpoints with ``weights_only=True``.
+    anything from mmseg: it checks mmcv, puts the stand-in for ``mmcv._ext`` in place, makes
+    mmengine load checkpoints with ``weights_only=True`` and read metafiles once.
 
     Raises:
         ImportError: If mmcv is missing or is not a version that mmseg accepts, or if mmengine
@@ -26,7 +26,9 @@ def setup() -> None:
     install_stand_in()
     hide_pkg_resources_warning()
 
-    # Imported last and here: it needs torch and mmengine, which the check above does not.
+    # Imported last and here: they need torch and mmengine, which the check above does not.
     from mmseg_pointrend.compat.checkpoints import install_weights_only_loaders
+    from mmseg_pointrend.compat.metafiles import read_metafiles_once
 
     install_weights_only_loaders()
+    read_metafiles_once()

@@ -2,6 +2,8 @@
 
 import sys
 
+import mmengine
+
 from mmseg_pointrend.compat import setup
 from tests.compat.test_mmcv_ext import run_code
 
@@ -40,3 +42,23 @@ def test_calling_it_again_changes_nothing():
     before = list(sys.meta_path), dict(CheckpointLoader._schemes)
     setup()
     assert (list(sys.meta_path), dict(CheckpointLoader._schemes)) == before
+
+
+def test_metafiles_are_read_once(monkeypatch):
+    from mmengine.config import Config, utils
+
+    from mmseg_pointrend.compat.metafiles import read_metafiles_once
+
+    read = []
+
+    def load(path: str) -> object:
+        read.append(path)
+        return mmengine.load(path)
+
+    monkeypatch.setattr(utils, "load", load)
+    read_metafiles_once()
+    read_metafiles_once()
+    text = "_base_ = ['mmseg::_base_/default_runtime.py', 'mmseg::_base_/models/fpn_r50.py']"
+    config = Config.fromstring(text, ".py")
+    assert config.default_scope == "mmseg" and config.model.backbone.depth == 50
+    assert len(read) == len(set(read)) > 1
