@@ -1,7 +1,24 @@
-"""Settings for every test: one thread per process, because the tests run in several processes."""
+"""What every test has: one thread per process, because the tests run in several processes."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import torch
 
 import mmseg_pointrend  # noqa: F401 - its stand-in for mmcv._ext must precede imports of mmseg
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def call_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> Iterator:
+    """Run tools in this process, from the test's folder: see `tests.tools.commands.ToolCaller`."""
+    from tests.tools.commands import ToolCaller, forget_runs
+
+    monkeypatch.chdir(tmp_path)
+    yield ToolCaller(monkeypatch, capfd)
+    # They hold streams that end with the test.
+    forget_runs()
