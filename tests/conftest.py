@@ -1,5 +1,6 @@
 """What every test has: one thread per process, because the tests run in several processes."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,19 @@ import torch
 import mmseg_pointrend  # noqa: F401 - its stand-in for mmcv._ext must precede imports of mmseg
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_metafiles_once() -> Iterator[None]:
+    """Keep mmsegmentation's metafiles: mmengine reads all 53 for each `mmseg::` base of a config.
+
+    That is most of the time that loading a config takes.
+    """
+    from mmengine.config import utils
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utils, "load", functools.cache(utils.load))
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mmseg_pointrend.apis.console import command_line_tool
-from tests.tools.folders import small_options, write_cityscapes
+from tests.tools.folders import SHALLOW, small_options, write_cityscapes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs/pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
@@ -54,7 +54,7 @@ def fail(call_tool) -> Callable[..., str]:
 def test_settings(data, tmp_path, fail, option: str, message: str) -> None:
     line = fail(
         "train.py", CONFIG, "--work-dir", tmp_path,
-        *small_options(data, 1), option,
+        *small_options(data, 1), *SHALLOW, option,
     )  # fmt: skip
     assert message in line
 
@@ -91,7 +91,7 @@ def test_a_label_outside_the_classes(tmp_path, fail) -> None:
     Image.fromarray(labels).save(path)
     line = fail(
         "train.py", CONFIG, "--work-dir", tmp_path / "work",
-        *small_options(tmp_path / "data", 1),
+        *small_options(tmp_path / "data", 1), *SHALLOW,
     )  # fmt: skip
     assert f"label map {path} holds the label(s) 34" in line
 
