@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 import mmseg_pointrend  # noqa: F401 - its stand-in for mmcv._ext must precede imports of mmseg
 
 torch.set_num_threads(1)
+
+# A busy machine is slow; that is no failure.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
