@@ -18,9 +18,13 @@ pytestmark = pytest.mark.slow
 
 # Run in the fresh environment: loads every config that the installed package ships.
 LOAD_CONFIGS = """
-import json, pathlib, sys
+import functools, json, pathlib, sys
 import mmseg_pointrend
 from mmengine import Config
+from mmengine.config import utils
+
+# As in conftest.py: mmengine reads every metafile of mmsegmentation for each base of a config.
+utils.load = functools.cache(utils.load)
 
 package = pathlib.Path(mmseg_pointrend.__file__).parent
 root = package / ".mim" / "configs"
