@@ -1,14 +1,33 @@
-"""Settings for every test: one thread per process, because the tests run in several processes."""
+"""What every test has: one thread per process, because the tests run in several processes."""
 
-from functools import cache
+from collections.abc import Iterator
+from pathlib import Path
 
-import mmengine.config.utils
+import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
-import mmseg_pointrend  # noqa: F401 - its stand-in for mmcv._ext must precede imports of mmseg
+from mmseg_pointrend import compat
+
+compat.setup()  # before imports of mmseg
 
 torch.set_num_threads(1)
 
-# For every file that a config inherits from mmsegmentation, mmengine reads all 50 metafiles there.
-# Once is enough: they are only looked things up in, and most of a config's loading time.
-mmengine.config.utils.load = cache(mmengine.config.utils.load)
+# A busy machine is slow; that is no failure.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
+
+
+@pytest.fixture
+def call_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> Iterator:
+    """Run tools in this process, from the test's folder: see `tests.tools.commands.ToolCaller`."""
+    from tests.tools.commands import ToolCaller, forget_runs
+
+    monkeypatch.chdir(tmp_path)
+    yield ToolCaller(monkeypatch, capfd)
+    # They hold streams that end with the test.
+    forget_runs()

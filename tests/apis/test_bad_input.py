@@ -1,7 +1,6 @@
 """Mistakes of the user end a tool with one line that names them, and with nothing harmed."""
 
-import runpy
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from PIL import Image
 
 from mmseg_pointrend.apis.console import command_line_tool
-from tests.tools.folders import small_options, write_cityscapes
+from tests.tools.folders import SHALLOW, small_options, write_cityscapes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs/pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
@@ -21,16 +20,16 @@ def data(tmp_path_factory) -> Path:
     return write_cityscapes(tmp_path_factory.mktemp("cityscapes"))
 
 
-def fail(monkeypatch, capfd, name: str, *arguments: object) -> str:
+@pytest.fixture
+def fail(call_tool) -> Callable[..., str]:
     """Run a tool in this process; return its one line of error."""
-    path = ROOT / "tools" / name
-    monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        runpy.run_path(str(path), run_name="__main__")
-    assert stopped.value.code == 2
-    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    return errors[0]
+
+    def run(name: str, *arguments: object) -> str:
+        errors = call_tool.fail(name, *arguments).splitlines()
+        (line,) = (line for line in errors if line.startswith("error: "))
+        return line
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -52,78 +51,72 @@ def fail(monkeypatch, capfd, name: str, *arguments: object) -> str:
         ("train_dataloader.dataset.data_root=nowhere", "nowhere/leftImg8bit/train"),
     ],
 )
-def test_settings(data, tmp_path, monkeypatch, capfd, option: str, message: str) -> None:
+def test_settings(data, tmp_path, fail, option: str, message: str) -> None:
     line = fail(
-        monkeypatch, capfd, "train.py", CONFIG, "--work-dir", tmp_path,
-        *small_options(data, 1), option,
+        "train.py", CONFIG, "--work-dir", tmp_path,
+        *small_options(data, 1), *SHALLOW, option,
     )  # fmt: skip
     assert message in line
 
 
-def test_missing_files(tmp_path, monkeypatch, capfd) -> None:
-    assert "config nowhere.py does not exist" in fail(monkeypatch, capfd, "train.py", "nowhere.py")
-    assert "config nowhere.py does not exist" in fail(
-        monkeypatch, capfd, "test.py", "nowhere.py", "x.pth"
-    )
+def test_missing_files(tmp_path, fail) -> None:
+    assert "config nowhere.py does not exist" in fail("train.py", "nowhere.py")
+    assert "config nowhere.py does not exist" in fail("test.py", "nowhere.py", "x.pth")
+    assert "checkpoint nowhere.pth does not exist" in fail("test.py", CONFIG, "nowhere.pth")
     assert "checkpoint nowhere.pth does not exist" in fail(
-        monkeypatch, capfd, "test.py", CONFIG, "nowhere.pth"
+        "train.py", CONFIG, "--resume", "nowhere.pth"
     )
-    assert "checkpoint nowhere.pth does not exist" in fail(
-        monkeypatch, capfd, "train.py", CONFIG, "--resume", "nowhere.pth"
-    )
-    assert "config nowhere.py does not exist" in fail(
-        monkeypatch, capfd, "analysis_tools/get_flops.py", "nowhere.py"
-    )
+    assert "config nowhere.py does not exist" in fail("analysis_tools/get_flops.py", "nowhere.py")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_shape_to_count_for(monkeypatch, capfd) -> None:
-    line = fail(monkeypatch, capfd, "analysis_tools/get_flops.py", CONFIG, "--shape", 512, 0)
+def test_a_shape_to_count_for(fail) -> None:
+    line = fail("analysis_tools/get_flops.py", CONFIG, "--shape", 512, 0)
     assert "shape must be one or two positive integers, height and width, got [512, 0]" in line
 
 
-def test_an_empty_data_folder(tmp_path, monkeypatch, capfd) -> None:
+def test_an_empty_data_folder(tmp_path, fail) -> None:
     for folder in ("leftImg8bit", "gtFine"):
         (tmp_path / folder / "train").mkdir(parents=True)
-    line = fail(monkeypatch, capfd, "train.py", CONFIG, *small_options(tmp_path))
+    line = fail("train.py", CONFIG, *small_options(tmp_path))
     assert "train_dataloader.dataset: no images *_leftImg8bit.png found" in line
     assert str(tmp_path) in line
 
 
-def test_a_label_outside_the_classes(tmp_path, monkeypatch, capfd) -> None:
+def test_a_label_outside_the_classes(tmp_path, fail) -> None:
     write_cityscapes(tmp_path / "data")
     path = next((tmp_path / "data/gtFine/train").rglob("*_000001_*"))
     labels = np.array(Image.open(path))
     labels[0, 0] = 34
     Image.fromarray(labels).save(path)
     line = fail(
-        monkeypatch, capfd, "train.py", CONFIG, "--work-dir", tmp_path / "work",
-        *small_options(tmp_path / "data", 1),
+        "train.py", CONFIG, "--work-dir", tmp_path / "work",
+        *small_options(tmp_path / "data", 1), *SHALLOW,
     )  # fmt: skip
     assert f"label map {path} holds the label(s) 34" in line
 
 
-def test_amp_without_a_gpu(data, monkeypatch, capfd) -> None:
+def test_amp_without_a_gpu(data, monkeypatch, fail) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    line = fail(monkeypatch, capfd, "train.py", CONFIG, "--amp", *small_options(data))
+    line = fail("train.py", CONFIG, "--amp", *small_options(data))
     assert "amp needs a GPU" in line
 
 
-def test_a_damaged_checkpoint(data, tmp_path, monkeypatch, capfd) -> None:
+def test_a_damaged_checkpoint(data, tmp_path, fail) -> None:
     path = tmp_path / "broken.pth"
     path.write_bytes(b"PK\x03\x04 and then nothing")
-    line = fail(monkeypatch, capfd, "test.py", CONFIG, path, *small_options(data))
+    line = fail("test.py", CONFIG, path, *small_options(data))
     assert str(path) in line and "not a complete checkpoint" in line
 
 
-def test_predicting_what_is_no_image(tmp_path, monkeypatch, capfd) -> None:
+def test_predicting_what_is_no_image(tmp_path, fail) -> None:
     checkpoint, image = tmp_path / "weights.pth", tmp_path / "image.png"
     torch.save(dict(state_dict={}, meta={}), checkpoint)
     image.write_bytes(b"no image")
     arguments = (CONFIG, checkpoint, image, "--out", tmp_path / "out.png")
-    line = fail(monkeypatch, capfd, "predict.py", *arguments)
+    line = fail("predict.py", *arguments)
     assert f"image {image} is damaged, or of a format that OpenCV does not read" in line
-    line = fail(monkeypatch, capfd, "predict.py", *arguments, "--window", 9, 0)
+    line = fail("predict.py", *arguments, "--window", 9, 0)
     assert "window must be two integers >= 1, got (9, 0)" in line
     assert not (tmp_path / "out.png").exists()
 

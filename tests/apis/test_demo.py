@@ -1,9 +1,6 @@
-"""The demonstration from end to end, as a process, with too few iterations to learn anything."""
+"""The demonstration from end to end, as processes, with too few iterations to learn anything."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +8,14 @@ import pytest
 from PIL import Image
 
 from mmseg_pointrend.apis.demo import format_table
+from tests.tools.commands import tool
 
-ROOT = Path(__file__).parents[2]
-
-
-def run_demo(folder: Path, *options: str) -> subprocess.CompletedProcess:
-    """Run the tool with as little work as it takes."""
-    command = [
-        sys.executable, ROOT / "tools/demo.py", "--iterations", "2", "--num-train", "4",
-        "--num-val", "3", *options,
-    ]  # fmt: skip
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+ARGUMENTS = ("demo.py", "--iterations", 2, "--num-train", 4, "--num-val", 3)
 
 
 @pytest.mark.slow
 def test_demo(tmp_path: Path) -> None:
-    done = run_demo(tmp_path, "--seeds", "3")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = tool(*ARGUMENTS, "--seeds", 3, cwd=tmp_path)
     report = json.loads((tmp_path / "work_dirs/demo/report.json").read_text())
     assert report["seed"] == 3 and report["iterations"] == 2
     assert set(report["results"]) == {"baseline", "coarse", "pointrend"}
@@ -43,12 +31,10 @@ def test_demo(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_failing_training_names_its_log(tmp_path: Path) -> None:
-    (tmp_path / "w/baseline").mkdir(parents=True)
-    os.mkdir(tmp_path / "w/baseline/output.log")  # where the log should be written
-    done = run_demo(tmp_path, "--work-dir", "w")
-    assert done.returncode != 0
-    assert "baseline failed; see w/baseline/output.log" in done.stderr
+def test_a_failing_training_names_its_log(tmp_path: Path, call_tool) -> None:
+    (tmp_path / "w/baseline/output.log").mkdir(parents=True)  # where the log should be written
+    with pytest.raises(RuntimeError, match="baseline failed; see w/baseline/output.log"):
+        call_tool(*ARGUMENTS, "--work-dir", "w")
 
 
 def test_the_table_gives_mean_and_deviation() -> None:

@@ -115,7 +115,7 @@ def test_the_advised_command_extracts_the_weights(tmp_path):
     (line,) = re.findall(r"^  (python .*)$", str(error.value), re.MULTILINE)
     command = shlex.split(line)
     assert command[0] == "python"
-    subprocess.run([sys.executable, *command[1:]], check=True, cwd=tmp_path, timeout=120)
+    subprocess.run([sys.executable, *command[1:]], check=True, cwd=tmp_path, timeout=600)
     loaded = load_from_local(tmp_path / command[-1])
     assert torch.equal(loaded["state_dict"]["weight"], WEIGHTS["weight"])
 

@@ -34,7 +34,7 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess:
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         env={**os.environ, "PYTHONPATH": path},
     )
 

@@ -76,7 +76,11 @@ def write_two_classes(root: Path, train: int = 4, val: int = 2) -> Path:
     return root
 
 
-def small_options(data_root: Path, iterations: int = 2) -> list[str]:
+#: After small_options: where the depth of the network does not matter, its weights are half.
+SHALLOW = ("model.backbone.depth=18", "model.neck.in_channels=[64,128,256,512]")
+
+
+def small_options(data_root: Path, iterations: int = 2, workers: int = 0) -> list[str]:
     """--cfg-options that make a config for 512 x 1024 crops run on pictures this small."""
     return [
         "--cfg-options",
@@ -93,7 +97,8 @@ def small_options(data_root: Path, iterations: int = 2) -> list[str]:
         f"train_cfg.val_interval={iterations}",
         "default_hooks.checkpoint.interval=2",
         "default_hooks.logger.interval=1",
-        "train_dataloader.num_workers=1",
+        f"train_dataloader.num_workers={workers}",
+        f"train_dataloader.persistent_workers={workers > 0}",
         "val_dataloader.num_workers=0",
         "val_dataloader.persistent_workers=False",
         "test_dataloader.num_workers=0",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.test_tools import ROOT, tool
+from tests.tools.commands import ROOT, tool
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +34,8 @@ def test_speed_and_memory_are_printed_and_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path.parent]
 
 
-def test_a_mistake_takes_one_line(tmp_path: Path) -> None:
-    done = tool("benchmark.py", SMALL_FPN, "--versus", "upstream", cwd=tmp_path, fails=True)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+def test_a_mistake_takes_one_line(call_tool) -> None:
+    (line,) = call_tool.fail("benchmark.py", SMALL_FPN, "--versus", "upstream").splitlines()
     assert line.startswith("error: ") and "this config has none" in line
 
 

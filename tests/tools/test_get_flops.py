@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.test_tools import ADE20K, ROOT, tool
+from tests.tools.commands import ROOT, tool
+from tests.tools.test_tools import ADE20K
 
 pytestmark = pytest.mark.slow
 

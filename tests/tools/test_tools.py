@@ -1,52 +1,37 @@
-"""The tools as real processes on real files."""
+"""The tools on real files: each as a real process once, the rest within this one."""
 
 import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
+import mmseg
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 from PIL import Image
 
+from mmseg_pointrend.apis.configs import prepare_config
+from tests.tools.commands import ROOT, run, tool
 from tests.tools.folders import (
+    SHALLOW,
     small_options,
     write_ade20k,
     write_cityscapes,
     write_two_classes,
 )
 
-ROOT = Path(__file__).parents[2]
 CITYSCAPES = "configs/pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
 ADE20K = "configs/pointrend/pointrend_r50_4xb4-160k_ade20k-512x512.py"
 
 pytestmark = pytest.mark.slow
 
 
-def run(*command: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess:
-    """Run a command from another folder than the clone, one thread a process."""
-    result = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=dict(os.environ, OMP_NUM_THREADS="1", PYTHON=sys.executable),
-        capture_output=True,
-        text=True,
-    )
-    if not fails:
-        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
-
-
-def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> subprocess.CompletedProcess:
-    return run(sys.executable, ROOT / "tools" / name, *arguments, cwd=cwd, **kwargs)
-
-
-def check_comparison(tested: subprocess.CompletedProcess, *classes: str) -> None:
+def check_comparison(text: str, *classes: str) -> None:
     """A test has printed the coarse prediction's numbers beside the refined one's."""
-    text = tested.stdout + tested.stderr
     results = re.findall(r"Iter\(test\).*", text)[-1]
     numbers = {name: float(value) for name, value in re.findall(r" ([\w/@.]+): ([-\d.]+)", results)}
     for measure in ("mIoU", "trimap/mIoU@8px", "trimap/mIoU@20px", "boundary/mIoU@0.02"):
@@ -67,29 +52,36 @@ def free_port() -> str:
         return str(server.getsockname()[1])
 
 
-def test_cityscapes_train_resume_test(tmp_path: Path) -> None:
+def test_cityscapes_train_resume_test(tmp_path: Path, call_tool) -> None:
     """An unedited config (SyncBN and all) from PNG files to numbers, label maps and pictures."""
     data, work = write_cityscapes(tmp_path / "data"), tmp_path / "work"
     config = ROOT / CITYSCAPES
-    first = tool("train.py", config, "--work-dir", work, *small_options(data), cwd=tmp_path)
+    first = tool(
+        "train.py", config, "--work-dir", work, *small_options(data, workers=1), cwd=tmp_path
+    )
     assert re.search(r"Iter\(val\).*mIoU: \d", first.stdout + first.stderr)
     checkpoint = torch.load(work / "iter_2.pth", weights_only=True)
     assert checkpoint["meta"]["iter"] == 2
 
-    again = tool(
-        "train.py", config, "--work-dir", work, "--resume", *small_options(data, 4), cwd=tmp_path
-    )
-    assert "resumed epoch: 0, iter: 2" in again.stdout + again.stderr
+    again = call_tool("train.py", config, "--work-dir", work, "--resume", *small_options(data, 4))
+    assert "resumed epoch: 0, iter: 2" in again
     checkpoint = torch.load(work / "iter_4.pth", weights_only=True)
     assert checkpoint["meta"]["iter"] == 4
 
-    for extra in ((), ("--tta",)):
-        out, shown = tmp_path / f"out{len(extra)}", tmp_path / f"show{len(extra)}"
-        tested = tool(
+    def test(out: Path, shown: Path, *extra: str) -> list[object]:
+        return [
             "test.py", config, work / "iter_4.pth", "--work-dir", work, "--out", out,
-            "--show-dir", shown, *extra, *small_options(data), cwd=tmp_path,
-        )  # fmt: skip
-        check_comparison(tested, "road", "bicycle")
+            "--show-dir", shown, *extra, *small_options(data),
+        ]  # fmt: skip
+
+    for number, extra in enumerate(((), ("--tta",))):
+        out, shown = tmp_path / f"out{number}", tmp_path / f"show{number}"
+        if extra:
+            printed = call_tool(*test(out, shown, *extra))
+        else:
+            tested = tool(*test(out, shown), cwd=tmp_path)
+            printed = tested.stdout + tested.stderr
+        check_comparison(printed, "road", "bicycle")
         names = {"munster_000000_000019_leftImg8bit.png", "munster_000001_000019_leftImg8bit.png"}
         assert {path.name for path in out.iterdir()} == names
         for name in names:
@@ -98,63 +90,56 @@ def test_cityscapes_train_resume_test(tmp_path: Path) -> None:
         assert len(list(shown.rglob("*.png"))) == 2
 
 
-def test_ade20k_train_and_test(tmp_path: Path) -> None:
+def test_ade20k_train_and_test(tmp_path: Path, call_tool) -> None:
     """Label 0 is ignored (reduce_zero_label); written label maps use the data set's own values."""
     data, work = write_ade20k(tmp_path / "data"), tmp_path / "work"
-    config = ROOT / ADE20K
-    tool("train.py", config, "--work-dir", work, *small_options(data), cwd=tmp_path)
-    tested = tool(
-        "test.py", config, work / "iter_2.pth", "--work-dir", work, "--out", tmp_path / "out",
-        *small_options(data), cwd=tmp_path,
-    )  # fmt: skip
-    check_comparison(tested, "wall", "flag")
-    for path in (tmp_path / "out").iterdir():
+    options = ("--work-dir", work, *small_options(data), *SHALLOW)
+    call_tool("train.py", ROOT / ADE20K, *options)
+    printed = call_tool(
+        "test.py", ROOT / ADE20K, work / "iter_2.pth", "--out", tmp_path / "out", *options
+    )
+    check_comparison(printed, "wall", "flag")
+    written = list((tmp_path / "out").iterdir())
+    assert len(written) == 2
+    for path in written:
         labels = np.array(Image.open(path))
         assert labels.shape == (67, 131) and 1 <= labels.min() and labels.max() <= 150
 
 
-def test_two_classes_of_ones_own(tmp_path: Path) -> None:
+def test_two_classes_of_ones_own(tmp_path: Path, call_tool) -> None:
     """The template config, one logit for two classes: train, test, test with augmentation."""
     data, work = write_two_classes(tmp_path / "data"), tmp_path / "work"
     config = ROOT / "configs/pointrend/pointrend_r50_my-dataset-512x1024.py"
-    tool("train.py", config, "--work-dir", work, *small_options(data), cwd=tmp_path)
+    options = ("--work-dir", work, *small_options(data), *SHALLOW)
+    call_tool("train.py", config, *options)
     for number, extra in enumerate(((), ("--tta",))):
         out = tmp_path / f"out{number}"
-        tested = tool(
-            "test.py", config, work / "iter_2.pth", "--work-dir", work, "--out", out, *extra,
-            *small_options(data), "model.decode_head.threshold=0.4", cwd=tmp_path,
+        printed = call_tool(
+            "test.py", config, work / "iter_2.pth", "--out", out, *extra, *options,
+            "model.decode_head.threshold=0.4",
         )  # fmt: skip
-        check_comparison(tested, "background", "crack")
+        check_comparison(printed, "background", "crack")
         for path in out.iterdir():
             labels = np.array(Image.open(path))
             assert labels.shape == (67, 131) and set(np.unique(labels)) <= {0, 1}
         assert len(list(out.iterdir())) == 2
 
 
-def test_predict_a_file(tmp_path: Path) -> None:
+def test_predict_a_file(tmp_path: Path, call_tool) -> None:
     """At once and in windows larger than the image: the same labels, by the same weights."""
     pixels = np.random.default_rng(0).integers(0, 256, (67, 131, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "image.png")
-    script = """
-import sys, torch, mmseg_pointrend.models
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
-
-init_default_scope("mmseg")
-torch.manual_seed(0)
-model = MODELS.build(Config.fromfile(sys.argv[1]).model)
-for parameter in model.decode_head.parameters():
-    torch.nn.init.normal_(parameter, std=0.3)
-torch.save(dict(state_dict=model.state_dict(), meta={}), "weights.pth")
-"""
     config = ROOT / "configs/pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
-    run(sys.executable, "-c", script, config, cwd=tmp_path)
-    for name, window in (("whole", ()), ("window", (999, 999)), ("windows", (50, 60))):
-        tool(
-            "predict.py", config, "weights.pth", "image.png", "--out", f"{name}.png",
-            *(("--window", *window) if window else ()), cwd=tmp_path,
-        )  # fmt: skip
+    torch.manual_seed(0)
+    model = MODELS.build(prepare_config(config).model)
+    for parameter in model.decode_head.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / "weights.pth")
+
+    given = ("predict.py", config, "weights.pth", "image.png", "--out")
+    tool(*given, "whole.png", cwd=tmp_path)
+    call_tool(*given, "window.png", "--window", 999, 999)
+    call_tool(*given, "windows.png", "--window", 50, 60)
     whole, window, windows = (
         np.array(Image.open(tmp_path / f"{name}.png")) for name in ("whole", "window", "windows")
     )
@@ -164,83 +149,65 @@ torch.save(dict(state_dict=model.state_dict(), meta={}), "weights.pth")
     assert 0.1 < (whole == windows).mean()
 
 
-def test_two_processes(tmp_path: Path) -> None:
+def test_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call_tool) -> None:
     """dist_train.sh and dist_test.sh with two ranks: gloo, and no SyncBN, on a CPU."""
     data, work = write_cityscapes(tmp_path / "data"), tmp_path / "work"
-    config = ROOT / CITYSCAPES
-    os.environ["PORT"] = free_port()
-    try:
-        trained = run(
-            ROOT / "tools/dist_train.sh", config, 2, "--work-dir", work, *small_options(data),
-            cwd=tmp_path,
-        )  # fmt: skip
-        assert "Distributed launcher: pytorch" in trained.stdout + trained.stderr
-        assert "GPU number: 2" in trained.stdout + trained.stderr
-        run(
-            ROOT / "tools/dist_test.sh", config, work / "iter_2.pth", 2, "--work-dir", work,
-            *small_options(data), cwd=tmp_path,
-        )  # fmt: skip
-    finally:
-        del os.environ["PORT"]
-    single = tool(
-        "test.py", config, work / "iter_2.pth", "--work-dir", work, *small_options(data),
-        cwd=tmp_path,
-    )  # fmt: skip
+    config, options = ROOT / CITYSCAPES, ("--work-dir", work, *small_options(data), *SHALLOW)
+    monkeypatch.setenv("PORT", free_port())
+    trained = run(ROOT / "tools/dist_train.sh", config, 2, *options, cwd=tmp_path)
+    assert "Distributed launcher: pytorch" in trained.stdout + trained.stderr
+    assert "GPU number: 2" in trained.stdout + trained.stderr
+    monkeypatch.setenv("PORT", free_port())
+    run(ROOT / "tools/dist_test.sh", config, work / "iter_2.pth", 2, *options, cwd=tmp_path)
+    printed = call_tool("test.py", config, work / "iter_2.pth", *options)
     scores = [
         re.findall(r'"mIoU": ([\d.]+)', path.read_text())
         for path in sorted(work.glob("*/*.json"))
         if "mIoU" in path.read_text() and "loss" not in path.read_text()
     ]
-    assert len(scores) == 2 and scores[0] == scores[1], single.stdout[-2000:]
+    assert len(scores) == 2 and scores[0] == scores[1], printed[-2000:]
 
 
 def test_spawned_data_loader_workers(tmp_path: Path) -> None:
     """Where processes are spawned (macOS, Windows), workers too must import mmseg on mmcv-lite."""
     data = write_cityscapes(tmp_path / "data")
-    options = [*small_options(data), "env_cfg.mp_cfg.mp_start_method=spawn"]
+    options = [*small_options(data, workers=1), "env_cfg.mp_cfg.mp_start_method=spawn", *SHALLOW]
     tool("train.py", ROOT / CITYSCAPES, "--work-dir", tmp_path / "work", *options, cwd=tmp_path)
 
 
-def test_mmsegmentations_checkpoint_loads_without_conversion(tmp_path: Path) -> None:
+def predict_by_mmsegmentation(checkpoint: Path, data: Path, out: Path) -> None:
+    """Save random weights of mmsegmentation's own PointRend, and the label maps they give."""
+    folder = Path(mmseg.__file__).parent / ".mim/configs/point_rend"
+    config = Config.fromfile(folder / "pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
+    config.model.pretrained = None
+    config.model.test_cfg.subdivision_num_points = 8192
+    torch.manual_seed(0)
+    init_default_scope("mmseg")
+    model = MODELS.build(config.model).eval()
+    for head in model.decode_head:
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    meta = dict(mmseg_version="0.17", CLASSES=("road",), PALETTE=[[1, 2, 3]], iter=1)
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), checkpoint)
+    for path in sorted(data.rglob("leftImg8bit/val/*/*.png")):
+        image = torch.from_numpy(np.array(Image.open(path))[..., ::-1].copy()).permute(2, 0, 1)
+        with torch.no_grad():
+            batch = model.data_preprocessor(dict(inputs=[image]), training=False)
+            labels = model(batch["inputs"], mode="predict")[0].pred_sem_seg.data[0]
+        Image.fromarray(labels.numpy().astype(np.uint8)).save(out / path.name)
+
+
+def test_mmsegmentations_checkpoint_loads_without_conversion(tmp_path: Path, call_tool) -> None:
     """A checkpoint of mmsegmentation's own PointRend, tested by ours, gives its own predictions."""
     data = write_cityscapes(tmp_path / "data")
-    script = """
-import sys, torch, mmseg_pointrend
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-import mmseg.models
-from mmseg.registry import MODELS
-from pathlib import Path
-import numpy as np
-from PIL import Image
-
-init_default_scope("mmseg")
-folder = Path(mmseg.__file__).parent / ".mim/configs/point_rend"
-config = Config.fromfile(folder / "pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
-config.model.pretrained = None
-config.model.test_cfg.subdivision_num_points = 8192
-torch.manual_seed(0)
-model = MODELS.build(config.model).eval()
-for head in model.decode_head:
-    for parameter in head.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-meta = dict(mmseg_version="0.17", CLASSES=("road",), PALETTE=[[1, 2, 3]], iter=1)
-torch.save(dict(meta=meta, state_dict=model.state_dict()), sys.argv[1])
-for path in sorted(Path(sys.argv[2]).rglob("leftImg8bit/val/*/*.png")):
-    image = torch.from_numpy(np.array(Image.open(path))[..., ::-1].copy()).permute(2, 0, 1)
-    with torch.no_grad():
-        batch = model.data_preprocessor(dict(inputs=[image]), training=False)
-        labels = model(batch["inputs"], mode="predict")[0].pred_sem_seg.data[0]
-    Image.fromarray(labels.numpy().astype(np.uint8)).save(Path(sys.argv[3]) / path.name)
-"""
     checkpoint, expected, out = tmp_path / "theirs.pth", tmp_path / "expected", tmp_path / "out"
     expected.mkdir()
-    run(sys.executable, "-c", script, checkpoint, data, expected, cwd=tmp_path)
-    tested = tool(
+    predict_by_mmsegmentation(checkpoint, data, expected)
+    text = call_tool(
         "test.py", ROOT / CITYSCAPES, checkpoint, "--work-dir", tmp_path / "work", "--out", out,
-        *small_options(data), cwd=tmp_path,
+        *small_options(data),
     )  # fmt: skip
-    text = tested.stdout + tested.stderr
+    assert "load checkpoint" in text.lower()
     assert "unexpected key" not in text and "missing keys" not in text
     assert len(list(expected.iterdir())) == 2
     for path in expected.iterdir():
@@ -249,14 +216,14 @@ for path in sorted(Path(sys.argv[2]).rglob("leftImg8bit/val/*/*.png")):
         assert (theirs != ours).mean() < 1e-3
 
 
-def test_help_names_the_options() -> None:
+def test_help_names_the_options(call_tool) -> None:
     for name, options in (
         ("train.py", ["--work-dir", "--resume", "--amp", "--cfg-options", "--launcher"]),
         ("test.py", ["--work-dir", "--tta", "--out", "--show-dir", "--cfg-options", "--launcher"]),
         ("predict.py", ["--out", "--window", "--stride", "--device", "--cfg-options"]),
         ("demo.py", ["--seeds", "--work-dir"]),
     ):
-        text = tool(name, "--help", cwd=ROOT).stdout
+        text = call_tool(name, "--help")
         assert all(option in text for option in options)
 
 
@@ -276,16 +243,14 @@ def test_scripts_say_how_they_are_used(script: str, tmp_path: Path) -> None:
          "test.py|c.py|x.pth|--launcher|slurm|--tta"),
     ],
 )  # fmt: skip
-def test_slurm_scripts_call_srun(script: str, arguments: list, expected: str, tmp_path) -> None:
+def test_slurm_scripts_call_srun(
+    script: str, arguments: list, expected: str, tmp_path, monkeypatch
+) -> None:
     """A stand-in for srun prints what it was asked to run."""
     srun = tmp_path / "srun"
     srun.write_text('#!/usr/bin/env bash\nprintf "%s|" "$@"\n')
     srun.chmod(0o755)
-    path = os.environ["PATH"]
-    os.environ["PATH"] = f"{tmp_path}:{path}"
-    try:
-        printed = run(ROOT / f"tools/{script}.sh", *arguments, cwd=tmp_path).stdout
-    finally:
-        os.environ["PATH"] = path
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    printed = run(ROOT / f"tools/{script}.sh", *arguments, cwd=tmp_path).stdout
     assert "--partition=part|--job-name=job|--gres=gpu:4|--ntasks=4" in printed
     assert expected in printed
