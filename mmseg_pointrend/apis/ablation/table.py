@@ -60,12 +60,13 @@ def format_markdown(rows: Sequence[Row]) -> str:
     ]
     for variant in list_variants(rows):
         seeds = sum(row.variant == variant for row in rows)
-        cells = [_cell(*mean_and_deviation(rows, variant, metric)) for metric in metrics]
+        cells = [format_cell(*mean_and_deviation(rows, variant, metric)) for metric in metrics]
         lines.append("| " + " | ".join([variant, str(seeds), *cells]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(mean: float, deviation: float, count: int) -> str:
+def format_cell(mean: float, deviation: float, count: int) -> str:
+    """Write what `mean_and_deviation` gives."""
     if not count:
         return "-"
     return f"{mean:.2f} ± {deviation:.2f}" if count > 1 else f"{mean:.2f}"
