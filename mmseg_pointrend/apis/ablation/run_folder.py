@@ -119,7 +119,7 @@ def plan_run(
     """
     path = training.config or config_path
     options = options or {}
-    if not is_pointrend(load_config(path)):
+    if options and not is_pointrend(load_config(path)):
         options = {key: options[key] for key in options if not key.startswith(_POINTREND_OPTIONS)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
