@@ -1,6 +1,7 @@
 """Repeat the paper's ablations: python tools/ablate.py SWEEP... [--config CONFIG]."""
 
 import argparse
+import signal
 import sys
 
 from mmseg_pointrend.apis.console import add_config_options, command_line_tool
@@ -14,7 +15,9 @@ def parse_args() -> argparse.Namespace:
         "stopped; what one sweep has trained the others do not train again. Exit status 1: some "
         "runs failed.",
     )
-    parser.add_argument("sweeps", nargs="*", metavar="SWEEP", help="what to compare, or: all")
+    parser.add_argument(
+        "sweeps", nargs="*", metavar="SWEEP", help="what to compare, or: all (that fit the config)"
+    )
     parser.add_argument("--list", action="store_true", help="list the sweeps and their variants")
     parser.add_argument("--work-dir", help="default: work_dirs/ablation/<config's name>")
     parser.add_argument(
@@ -43,22 +46,26 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the sweeps, or list what there is."""
     args = parse_args()
-    from mmseg_pointrend.apis.ablation import SWEEPS, describe_sweeps, run_sweeps
+    from mmseg_pointrend.apis.ablation import describe_sweeps, run_sweeps
 
-    names = list(SWEEPS) if args.sweeps in ([], ["all"]) else args.sweeps
+    names = None if args.sweeps in ([], ["all"]) else args.sweeps
     if args.list:
         print(describe_sweeps(names, args.config, args.cfg_options))
         return
-    failed = run_sweeps(
-        names,
-        work_dir=args.work_dir,
-        seeds=args.seeds,
-        iterations=args.iterations,
-        workers=args.workers,
-        config_path=args.config,
-        slurm=args.slurm,
-        options=args.cfg_options,
-    )
+    try:
+        failed = run_sweeps(
+            names,
+            work_dir=args.work_dir,
+            seeds=args.seeds,
+            iterations=args.iterations,
+            workers=args.workers,
+            config_path=args.config,
+            slurm=args.slurm,
+            options=args.cfg_options,
+        )
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     if failed:
         sys.exit(1)
 

@@ -32,11 +32,11 @@ def plot_rows(rows: Sequence[Row], title: str, out: str | Path, over_widths: boo
         over_widths: draw the mean IoU near boundaries as curves over the distance to them.
 
     Raises:
-        ValueError: if there are no rows.
+        ValueError: if there are no metrics.
     """
-    if not rows:
-        raise ValueError("rows must hold at least one result, got none")
     metrics = list_metrics(rows)
+    if not metrics:
+        raise ValueError("rows must hold at least one metric, got none")
     widths = [metric for metric in metrics if _WIDTH.match(metric)] if over_widths else []
     panels = [metric for metric in metrics if _PANEL.match(metric) and metric not in widths]
     panels = panels or metrics[:_PANELS]
@@ -49,7 +49,7 @@ def plot_rows(rows: Sequence[Row], title: str, out: str | Path, over_widths: boo
         _draw_dots(axis, rows, metric, named=number == 0)
     if curve:
         _draw_curves(axes[-1], rows, widths)
-    figure.suptitle(title)
+    figure.suptitle(f"{title}\n{_bars(rows)}")
     figure.savefig(out, dpi=120)
 
 
@@ -75,6 +75,15 @@ def _draw_curves(axis: Axes, rows: Sequence[Row], metrics: Sequence[str]) -> Non
     axis.set_xticks(widths)
     axis.legend(frameon=False, fontsize="small")
     _tidy(axis)
+
+
+def _bars(rows: Sequence[Row]) -> str:
+    """Say what dots and bars are."""
+    counts = {sum(row.variant == variant for row in rows) for variant in list_variants(rows)}
+    if counts == {1}:
+        return "one seed"
+    seeds = "-".join(str(count) for count in sorted({min(counts), max(counts)}))
+    return f"mean ± standard deviation, {seeds} seeds"
 
 
 def _tidy(axis: Axes) -> None:

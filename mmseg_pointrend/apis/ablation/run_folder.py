@@ -26,6 +26,8 @@ METRICS = (
     dict(type="TrimapIoUMetric", widths=(1, 2, 4, 8, 12, 20)),
     dict(type="BoundaryIoUMetric"),
 )
+#: What a schedule of mmengine counts in iterations.
+_LENGTHS = ("begin", "end", "T_max", "milestones", "step_size")
 #: What a baseline, with a config of its own, has no place for.
 _POINTREND_OPTIONS = (
     *(
@@ -41,6 +43,7 @@ _POINTREND_OPTIONS = (
         )
     ),
     "model.predict_logits",
+    "model.predict_coarse",
     "model.output_scale",
 )
 
@@ -111,11 +114,12 @@ def plan_run(
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: for fewer than 2 iterations.
+        ValueError: for fewer than 2 iterations, or a config that does not train by iterations or
+            does not test.
     """
     path = training.config or config_path
     options = options or {}
-    if not is_pointrend(load_config(path)):
+    if options and not is_pointrend(load_config(path)):
         options = {key: options[key] for key in options if not key.startswith(_POINTREND_OPTIONS)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
@@ -145,8 +149,13 @@ def merge_runs(runs: Sequence[Run]) -> list[Run]:
 
 
 def _scale_schedule(config: Config, iterations: int | None) -> dict:
-    """Stretch the learning rate's schedule, test once at the end, and write checkpoints."""
-    before = config.train_cfg.max_iters
+    """Stretch the learning rate's schedule, do not validate on the way, and write checkpoints."""
+    before = (config.get("train_cfg") or {}).get("max_iters")
+    if before is None:
+        raise ValueError(
+            f"config {config.filename} must train by iterations (IterBasedTrainLoop), "
+            "but has no train_cfg.max_iters"
+        )
     iterations = before if iterations is None else iterations
     if iterations < 2:
         raise ValueError(f"iterations must be at least 2, got {iterations}")
@@ -157,39 +166,53 @@ def _scale_schedule(config: Config, iterations: int | None) -> dict:
         # The one before is there while the last is being written.
         "default_hooks.checkpoint.max_keep_ckpts": 2,
     }
-    for number, schedule in enumerate(config.get("param_scheduler") or []):
-        for key in ("begin", "end"):
+    schedules = config.get("param_scheduler") or []
+    alone = isinstance(schedules, dict)
+    for number, schedule in enumerate([schedules] if alone else schedules):
+        prefix = "param_scheduler" if alone else f"param_scheduler.{number}"
+        for key in _LENGTHS:
             if schedule.get(key):
-                scaled = max(1, round(schedule[key] * iterations / before))
-                options[f"param_scheduler.{number}.{key}"] = scaled
+                options[f"{prefix}.{key}"] = _scale(schedule[key], iterations / before)
     return options
+
+
+def _scale(length: int | Sequence[int], factor: float) -> int | list[int]:
+    if isinstance(length, list | tuple):
+        return [_scale(part, factor) for part in length]
+    return max(1, round(length * factor))
 
 
 def _evaluators(config: Config) -> list[dict]:
     """Add `METRICS` to the config's, or replace its own of the same type."""
-    evaluators = config.test_evaluator
+    evaluators = config.get("test_evaluator")
+    if not evaluators:
+        raise ValueError(f"config {config.filename} must have a test_evaluator")
     evaluators = evaluators if isinstance(evaluators, list | tuple) else [evaluators]
     ours = {metric["type"] for metric in METRICS}
     kept = [dict(evaluator) for evaluator in evaluators if evaluator["type"] not in ours]
-    return kept + [dict(metric) for metric in METRICS]
+    # All metrics leave out the same pixels.
+    ignored = [part["ignore_index"] for part in evaluators if "ignore_index" in part]
+    void = dict(ignore_index=ignored[0]) if ignored else {}
+    return kept + [metric | void for metric in METRICS]
 
 
-def prepare_folder(run: Run) -> None:
-    """Write what a run is into its folder, or check that the folder is this run's.
-
-    Raises:
-        ValueError: if the folder holds a run with other settings.
-    """
-    run.folder.mkdir(parents=True, exist_ok=True)
+def check_folder(run: Run) -> None:
+    """Raise ValueError if a run's folder holds a run with other settings."""
     config = run.folder / "config.py"
-    if not config.exists():
-        write_whole(config, run.config)
-    elif (found := config.read_text()) != run.config:
+    if config.exists() and (found := config.read_text()) != run.config:
         raise ValueError(
             f"{run.folder} holds a run with other settings "
             f"({_first_difference(found, run.config)}); "
             "give another work-dir, or delete this folder first"
         )
+
+
+def prepare_folder(run: Run) -> None:
+    """Write what a run is into its folder, which `check_folder` has found to be this run's."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    config = run.folder / "config.py"
+    if not config.exists():
+        write_whole(config, run.config)
     for options in run.tests:
         folder = run.test_folder(options)
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,12 +11,13 @@ from mmengine.config import Config
 from mmseg_pointrend.apis.ablation.plot import plot_rows
 from mmseg_pointrend.apis.ablation.run_folder import (
     Run,
+    check_folder,
     merge_runs,
     plan_run,
     prepare_folder,
     write_whole,
 )
-from mmseg_pointrend.apis.ablation.sweeps import SWEEPS, Sweep, build_sweep
+from mmseg_pointrend.apis.ablation.sweeps import SWEEPS, Sweep, build_sweep, fitting_sweeps
 from mmseg_pointrend.apis.ablation.table import Row, format_csv, format_markdown
 from mmseg_pointrend.apis.ablation.workers import last_lines, run_all
 from mmseg_pointrend.apis.configs import load_config, shipped_config
@@ -27,7 +28,7 @@ DEFAULT_CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 
 
 def run_sweeps(
-    names: Sequence[str],
+    names: Sequence[str] | None = None,
     work_dir: str | Path | None = None,
     seeds: Sequence[int] = (0,),
     iterations: int | None = None,
@@ -45,7 +46,7 @@ def run_sweeps(
     missing.
 
     Args:
-        names: keys of `SWEEPS`.
+        names: keys of `SWEEPS`; by default all that the config can take, see `fitting_sweeps`.
         work_dir: where everything goes; work_dirs/ablation/<config's name> by default.
         seeds: seeds of the trainings.
         iterations: length of each training; the config's by default.
@@ -60,10 +61,14 @@ def run_sweeps(
     Raises:
         FileNotFoundError: if the config does not exist.
         ValueError: for an unknown sweep, settings out of range, or a `work_dir` that holds runs
-            with other settings or is in use.
+            with other settings, is in use or cannot be written.
     """
     config_path = Path(config_path or shipped_config(DEFAULT_CONFIG))
     work_dir = Path(work_dir or Path("work_dirs/ablation") / config_path.stem)
+    if names is None:
+        names = fitting_sweeps(config_path, options)
+        if left_out := [name for name in SWEEPS if name not in names]:
+            print(f"Left out, as no baseline of this config is known: {', '.join(left_out)}")
     if not names:
         raise ValueError(f"names must have at least one sweep, got none; there are {list(SWEEPS)}")
     if not seeds or len(set(seeds)) != len(seeds):
@@ -76,6 +81,9 @@ def run_sweeps(
         for training in sweep.trainings
     ])  # fmt: skip
     with _claim(work_dir) as lock:
+        # All of them before the first is written: a mistaken command leaves nothing behind.
+        for run in runs:
+            check_folder(run)
         for run in runs:
             prepare_folder(run)
         _draw_missing_scenes(load_config(config_path, options))
@@ -90,14 +98,14 @@ def run_sweeps(
 
 
 def describe_sweeps(
-    names: Sequence[str] = tuple(SWEEPS),
+    names: Sequence[str] | None = None,
     config_path: str | Path | None = None,
     options: dict | None = None,
 ) -> str:
     """List the variants of sweeps, with the paper's table and the options of each.
 
     Args:
-        names: keys of `SWEEPS`; all by default.
+        names: keys of `SWEEPS`; by default all that the config can take, see `fitting_sweeps`.
         config_path: config of a PointRend model; by default the demonstration's.
         options: dotted config keys and values that override the config.
 
@@ -107,7 +115,7 @@ def describe_sweeps(
     """
     config_path = config_path or shipped_config(DEFAULT_CONFIG)
     lines = []
-    for name in names:
+    for name in fitting_sweeps(config_path, options) if names is None else names:
         sweep = build_sweep(name, config_path, options)
         lines.append(f"{name}: {sweep.title} ({sweep.source})")
         for training in sweep.trainings:
@@ -148,8 +156,12 @@ def _claim(work_dir: Path) -> Iterator[int]:
 
     The lock ends with the last process that has the descriptor, however it ends.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with open(work_dir / ".lock", "w") as file:
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        file = open(work_dir / ".lock", "w")
+    except OSError as error:
+        raise ValueError(f"work_dir {work_dir} cannot be written: {error.strerror}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -180,7 +192,7 @@ def _run_unfinished(
     def tell(run: Run, succeeded: bool) -> None:
         ended.append(run)
         if succeeded:
-            values = run.result(run.tests[-1])
+            values = run.result({}) or {}
             state = f"mIoU {values['mIoU']:.2f}" if "mIoU" in values else "done"
         else:
             failed.append(run)

@@ -5,6 +5,7 @@ that is what the config says already is a test of the training `AS_CONFIGURED`. 
 for a config, because some of its values depend on the config's.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,12 @@ HEAD = "model.decode_head"
 AS_CONFIGURED = "as-configured"
 #: N as shares of the pixels, a factor of 4 apart as in Table 3; 1/256 is the rule of sec. 5.
 POINT_SHARES = (1024, 256, 64, 16)
-DEPTHS = (0, 1, 2, 3, 4)
-CHANNELS = (64, 128, 256)
+DEPTHS = (0, 1, 3, 5)
+CHANNELS = (64, 256)
+
+
+class UnknownBaselineError(ValueError):
+    """A sweep needs a config's baseline, and none is known."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +128,33 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
     if name not in SWEEPS:
         raise ValueError(f"sweep must be one of {list(SWEEPS)}, got {name!r}")
     config = load_config(config_path, options)
-    if not is_pointrend(config) or "subdivision" not in config.model.decode_head:
-        raise ValueError(f"config {config_path} must have a PointRend model with a subdivision")
+    if not is_pointrend(config) or "steps" not in (
+        config.model.decode_head.get("subdivision") or ()
+    ):
+        raise ValueError(
+            f"config {config_path} must have a PointRend model (decode_head.point_head) with a "
+            "number of steps (decode_head.subdivision.steps)"
+        )
     return SWEEPS[name](config, Path(config_path))
+
+
+def fitting_sweeps(config_path: str | Path, options: dict | None = None) -> list[str]:
+    """List the sweeps that a config can take: those of baselines need one that is known.
+
+    Args:
+        config_path: config file of a PointRend model.
+        options: dotted config keys and values that override the file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a model without PointRend.
+    """
+    fitting = []
+    for name in SWEEPS:
+        with contextlib.suppress(UnknownBaselineError):
+            build_sweep(name, config_path, options)
+            fitting.append(name)
+    return fitting
 
 
 def is_pointrend(config: Config) -> bool:
@@ -183,7 +212,7 @@ def _find_pair(path: Path) -> CoarsePair:
         if _is_shipped(path, pair.pointrend):
             return pair
     known = ", ".join(pair.pointrend for pair in COARSE_PAIRS)
-    raise ValueError(
+    raise UnknownBaselineError(
         f"config {path} has no known baseline; this sweep takes {known}, or a pair more in "
         "COARSE_PAIRS"
     )

@@ -55,14 +55,18 @@ def format_markdown(rows: Sequence[Row]) -> str:
     """Write a line for each variant: mean ± standard deviation over its seeds."""
     metrics = list_metrics(rows)
     lines = [
-        "| " + " | ".join(["variant", "seeds", *metrics]) + " |",
+        _line(["variant", "seeds", *metrics]),
         "|---" * (len(metrics) + 2) + "|",
     ]
     for variant in list_variants(rows):
         seeds = sum(row.variant == variant for row in rows)
         cells = [format_cell(*mean_and_deviation(rows, variant, metric)) for metric in metrics]
-        lines.append("| " + " | ".join([variant, str(seeds), *cells]) + " |")
+        lines.append(_line([variant, str(seeds), *cells]))
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def format_cell(mean: float, deviation: float, count: int) -> str:

@@ -29,7 +29,7 @@ def run_all(
 
     On this machine the workers share its cores (unless OMP_NUM_THREADS is set) and take its GPUs by
     turns. Under Slurm each run is an `srun`; GPUS (1 by default), CPUS_PER_TASK and SRUN_ARGS may
-    be set in the environment, as for tools/slurm_train.sh.
+    be set in the environment, as for tools/slurm_train.sh. A log tells the signal that ended a run.
 
     Args:
         runs: what is to be run; their folders are prepared.
@@ -40,14 +40,16 @@ def run_all(
 
     Raises:
         FileNotFoundError: if there is no `srun` where one is needed.
-        ValueError: for fewer than 1 worker, or GPUS below 0.
+        ValueError: for fewer than 1 worker, or GPUS that is not a number.
     """
     if workers is None:
-        workers = LOCAL_WORKERS if slurm is None else max(1, len(runs))
+        workers = LOCAL_WORKERS if slurm is None else len(runs) or 1
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
+    workers = min(workers, len(runs))
     # A slot is what a worker has for itself.
-    slots = [_environment(slot, workers) if slurm is None else {} for slot in range(workers)]
+    environment = _environment if slurm is None else _slurm_environment
+    slots = [environment(slot, workers) for slot in range(workers)]
     waiting, working = list(runs), {}
     before = _exit_when_terminated()
     try:
@@ -58,6 +60,7 @@ def run_all(
             for process in [process for process in working if process.poll() is not None]:
                 run, slot = working.pop(process)
                 slots.append(slot)
+                _note_signal(run, process.returncode)
                 on_end(run, process.returncode == 0 and run.is_finished)
             if working:
                 time.sleep(POLL_SECONDS)
@@ -81,6 +84,7 @@ def _start(
             return subprocess.Popen(
                 command,
                 env=os.environ | environment,
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=held,
@@ -91,9 +95,10 @@ def _start(
 
 def _srun(run: Run, partition: str, command: list[str]) -> list[str]:
     """Put `srun` and what it needs before a command; several GPUs are several tasks."""
-    gpus = int(os.environ.get("GPUS", "1"))
-    if gpus < 0:
-        raise ValueError(f"GPUS must be 0 or more, got {gpus}")
+    asked = os.environ.get("GPUS", "1")
+    if not asked.isdecimal():
+        raise ValueError(f"GPUS must be a number, 0 or more, got {asked!r}")
+    gpus = int(asked)
     tasks = max(1, gpus)
     options = [
         f"--partition={partition}",
@@ -119,6 +124,12 @@ def _environment(slot: int, workers: int) -> dict[str, str]:
     return shared
 
 
+def _slurm_environment(slot: int, _: int) -> dict[str, str]:
+    """Give a run's tasks a port to meet at: runs, also of several commands, may share a node."""
+    first = int(os.environ.get("MASTER_PORT", 20000 + os.getpid() % 10000))
+    return {"MASTER_PORT": str(first + slot)}
+
+
 def _visible_gpus() -> list[str]:
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [gpu for gpu in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if gpu.strip()]
@@ -132,6 +143,13 @@ def _exit_when_terminated() -> object:
     if threading.current_thread() is not threading.main_thread():
         return None
     return signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def _note_signal(run: Run, returncode: int) -> None:
+    """Write into a run's log which signal ended it, as the process itself could not."""
+    if returncode < 0:
+        with open(run.log, "a") as log:
+            log.write(f"\nended by {signal.Signals(-returncode).name}\n")
 
 
 def last_lines(log: Path, count: int = 1) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mmseg_pointrend.apis.ablation import workers
 from mmseg_pointrend.apis.ablation.run_sweeps import run_sweeps
 from mmseg_pointrend.datasets import write_scenes
 
@@ -73,6 +74,7 @@ def test_a_sweep_goes_on_where_it_stopped(
     killed, finished = (
         work / "runs" / name / "seed-1" for name in ("as-configured", "fpn-r18-small-p3p5")
     )
+    assert workers.last_lines(failed.log) == "ended by SIGKILL"
     assert failed.folder == killed and not (killed / "training/iter_12.pth").exists()
     printed = capfd.readouterr().out
     assert "2 runs, 0 of them finished before" in printed

@@ -16,6 +16,7 @@ from mmseg_pointrend.apis.ablation.sweeps import (
     POINT_SHARES,
     SWEEPS,
     build_sweep,
+    fitting_sweeps,
 )
 from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.core import MARGINS
@@ -69,13 +70,13 @@ def test_the_built_models_are_what_the_variants_name() -> None:
     """The options arrive in the models, not only in the config."""
     heads = {name: model.decode_head for name, model in build_all("point-head").items()}
     base = heads.pop("as-configured_depth-3_width-64_relu")
-    assert [len(heads[f"depth-{depth}"].point_head.fcs) for depth in (0, 1, 2, 4)] == [0, 1, 2, 4]
+    assert [len(heads[f"depth-{depth}"].point_head.fcs) for depth in (0, 1, 5)] == [0, 1, 5]
     assert heads["width-256"].point_head.fcs[0].conv.out_channels == 256
     assert type(heads["elu"].point_head.fcs[0].activate).__name__ == "ELU"
     assert heads["coarse-at-fine"].coarse_at_fine and not base.coarse_at_fine
     assert base.point_head.fc_seg.in_channels == 64 + 9
     assert heads["coarse-to-first-layer"].point_head.fc_seg.in_channels == 64
-    assert len(base.point_head.fcs) == 3 and len(heads) == 9
+    assert len(base.point_head.fcs) == 3 and len(heads) == 7
     for name, model in build_all("strategies").items():
         own = name == "mildly-biased"
         assert model.decode_head.training_points.get("strategy") == (None if own else name)
@@ -172,7 +173,11 @@ def test_numbers_of_the_config_give_way_to_a_strategys_name(tmp_path: Path) -> N
 
 
 def test_a_baseline_is_not_given_what_is_pointrends(tmp_path: Path) -> None:
-    options = {HEAD + "subdivision.num_points": 500, HEAD + "num_classes": 5}
+    options = {
+        HEAD + "subdivision.num_points": 500,
+        HEAD + "num_classes": 5,
+        "model.predict_coarse": True,
+    }
     baseline, pointrend = build_sweep("boundary-widths", SCENES, options).trainings
     for training in (baseline, pointrend):
         run = plan_run(training, 0, tmp_path, SCENES, options=options)
@@ -199,6 +204,33 @@ def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
     scenes = plan_run(build_sweep("strategies", SCENES).trainings[0], 0, tmp_path, SCENES, 2)
     schedule = Config.fromstring(scenes.config, ".py").param_scheduler
     assert [(part.begin, part.end) for part in schedule] == [(0, 1), (1, 2)]
+
+
+def test_a_users_own_config(tmp_path: Path) -> None:
+    """A child elsewhere: no baseline, one schedule, one metric, another void label."""
+    child = tmp_path / "mine.py"
+    child.write_text(
+        f"_base_ = {str(SCENES)!r}\n"
+        "param_scheduler = dict(\n"
+        "    type='MultiStepLR', begin=0, end=1000, milestones=[600, 800], by_epoch=False,\n"
+        "    _delete_=True)\n"
+        "test_evaluator = dict(type='IoUMetric', ignore_index=7, _delete_=True)\n"
+    )
+    fitting = fitting_sweeps(child)
+    assert fitting == [name for name in SWEEPS if name not in ("coarse-heads", "boundary-widths")]
+    assert fitting_sweeps(SCENES) == list(SWEEPS)
+    training = build_sweep("uncertainty", child).trainings[0]
+    config = Config.fromstring(plan_run(training, 0, tmp_path, child, 100).config, ".py")
+    assert config.param_scheduler.end == 100 and config.param_scheduler.milestones == [60, 80]
+    assert [metric.ignore_index for metric in config.test_evaluator] == [7, 7, 7]
+
+    for text, told in (
+        ("train_cfg = dict(_delete_=True, max_epochs=3)", "must train by iterations"),
+        ("test_evaluator = []", "must have a test_evaluator"),
+    ):
+        child.write_text(f"_base_ = {str(SCENES)!r}\n{text}\n")
+        with pytest.raises(ValueError, match=f"mine.py {told}"):
+            plan_run(training, 0, tmp_path, child)
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_markdown_has_means_and_deviations() -> None:
     ]
 
 
+def test_a_bar_in_a_name_does_not_end_a_cell() -> None:
+    assert format_markdown([Row("a|b", 0, {"x|y": 1.0})]).splitlines() == [
+        "| variant | seeds | x\\|y |", "|---|---|---|", "| a\\|b | 1 | 1.00 |",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("over_widths", [False, True])
 @pytest.mark.parametrize("widths", [(), (2,), (1, 2, 4, 8, 20)])
 def test_the_plot_shows_something(
@@ -50,8 +56,9 @@ def test_the_plot_shows_something(
     plot_rows(rows, "title", tmp_path / "plot.png", over_widths)
     picture = np.array(Image.open(tmp_path / "plot.png").convert("RGB"))
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50
-    with pytest.raises(ValueError, match="rows"):
-        plot_rows([], "title", tmp_path / "plot.png")
+    for nothing in ([], [Row("a", 0, {})]):
+        with pytest.raises(ValueError, match="rows must hold at least one metric"):
+            plot_rows(nothing, "title", tmp_path / "plot.png")
 
 
 def test_metrics_of_other_names_are_drawn_too(tmp_path: Path) -> None:
