@@ -69,7 +69,7 @@ def test_every_config(name: str, no_memory: None) -> None:
     for model, found in report["models"].items():
         seconds = found["seconds"]
         stages = {"backbone", "coarse head", "post-processing"}
-        if "neck" in load_config(ROOT / name).model:
+        if load_config(ROOT / name).model.get("neck"):
             stages.add("neck")
         if pointrend and model != "coarse":
             stages.add("rendering")

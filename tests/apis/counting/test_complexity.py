@@ -57,7 +57,7 @@ def test_every_config(name: str) -> None:
         for field in ("parameters", "multiply_adds", "activations"):
             values = [getattr(stage, field) for stage in forward.stages]
             assert sum(values) == getattr(forward.total, field) and min(values) > 0
-    network = ["backbone", "neck"] if "neck" in config.model else ["backbone"]
+    network = ["backbone", "neck"] if config.model.get("neck") else ["backbone"]
     auxiliary = ["auxiliary head"] if config.model.get("auxiliary_head") else []
     if "pointrend" not in name:
         assert list(stages(complexity.training)) == [*network, "decode head", *auxiliary]
