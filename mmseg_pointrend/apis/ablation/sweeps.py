@@ -260,7 +260,6 @@ def _point_head(config: Config, _: Path) -> Sweep:
     # Where the config is silent, PointMLP's defaults; a variant equal to the config is left out.
     depth, channels = point_head.get("num_fcs", 3), point_head.get("channels", 256)
     activation = (point_head.get("act_cfg", dict(type="ReLU")) or dict(type="none"))["type"]
-    each_layer = point_head.get("coarse_pred_each_layer", True)
     at_fine = head.get("coarse_at_fine", False)
     key = f"{HEAD}.point_head"
     changes = {f"depth-{number}": {f"{key}.num_fcs": number} for number in DEPTHS}
@@ -269,15 +268,12 @@ def _point_head(config: Config, _: Path) -> Sweep:
     changes |= {
         "coarse-at-fine": {f"{HEAD}.coarse_at_fine": True},
         "coarse-at-its-own-size": {f"{HEAD}.coarse_at_fine": False},
-        "coarse-to-each-layer": {f"{key}.coarse_pred_each_layer": True},
-        "coarse-to-first-layer": {f"{key}.coarse_pred_each_layer": False},
     }
     same = {
         f"depth-{depth}",
         f"width-{channels}",
         activation.lower(),
         "coarse-at-fine" if at_fine else "coarse-at-its-own-size",
-        "coarse-to-each-layer" if each_layer else "coarse-to-first-layer",
     }
     name = f"as-configured_depth-{depth}_width-{channels}_{activation.lower()}"
     trainings = [Training(AS_CONFIGURED, {name: {}})]
