@@ -29,7 +29,7 @@ METRICS = (
 #: What a schedule of mmengine counts in iterations.
 _LENGTHS = ("begin", "end", "T_max", "milestones", "step_size")
 #: What a baseline, with a config of its own, has no place for.
-_POINTREND_OPTIONS = (
+POINTREND_OPTIONS = (
     *(
         f"{HEAD}.{key}"
         for key in (
@@ -120,7 +120,7 @@ def plan_run(
     path = training.config or config_path
     options = options or {}
     if options and not is_pointrend(load_config(path)):
-        options = {key: options[key] for key in options if not key.startswith(_POINTREND_OPTIONS)}
+        options = {key: options[key] for key in options if not key.startswith(POINTREND_OPTIONS)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
     config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config)})

@@ -1,6 +1,7 @@
 """What the sweeps vary: every option fits the model, and every variant differs from the others."""
 
 import functools
+import inspect
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_pointrend.apis.ablation.run_folder import merge_runs, plan_run
+from mmseg_pointrend.apis.ablation.run_folder import POINTREND_OPTIONS, merge_runs, plan_run
 from mmseg_pointrend.apis.ablation.run_sweeps import DEFAULT_CONFIG
 from mmseg_pointrend.apis.ablation.sweeps import (
     AS_CONFIGURED,
@@ -184,6 +185,22 @@ def test_a_baseline_is_not_given_what_is_pointrends(tmp_path: Path) -> None:
         assert MODELS.build(config.model).num_classes == 5
     assert config.model.decode_head.subdivision.num_points == 500
     assert not config.model.predict_coarse, "the coarse map is a variant of its own"
+
+
+def test_what_is_pointrends_is_known() -> None:
+    def keywords(kind: type) -> set[str]:
+        return {
+            name
+            for name, parameter in inspect.signature(kind).parameters.items()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name != "args"
+        }
+
+    # What the head hands on to its coarse head, a baseline's head takes too.
+    shared = {"num_classes", "out_channels", "threshold", "ignore_index", "init_cfg"}
+    head = keywords(MODELS.get("PointRendHead")) - shared
+    expected = {HEAD + name for name in head}
+    expected |= {f"model.{name}" for name in keywords(MODELS.get("PointRend"))}
+    assert set(POINTREND_OPTIONS) == expected
 
 
 def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
