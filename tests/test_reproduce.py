@@ -66,3 +66,22 @@ def test_the_cells_are_the_results() -> None:
                 assert cell == format_cell(*mean_and_deviation(rows, variant, metric(name)))
             seen.add(variant)
     assert seen == variants
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("DeepLabV3, stride 16", "deeplabv3-r18-small-d16"),
+        ("SemanticFPN P3-P5, stride 8", "fpn-r18-small-p3p5"),
+        ("SemanticFPN P2-P5, stride 4", "fpn-r18-small-p2p5"),
+    ],
+)
+def test_the_readmes_cells_are_the_results(name: str, variant: str) -> None:
+    rows, text = read_results("coarse-heads"), PAGE.parents[1].joinpath("README.md").read_text()
+    (line,) = re.findall(rf"^\| {name} \|(.*)\|$", text, re.MULTILINE)
+    found = [mean_and_deviation(rows, variant + end, "mIoU") for end in ("", "_pointrend")]
+    gain = f"{found[1][0] - found[0][0]:+.1f}"
+    assert [cell.strip() for cell in line.split("|")][:3] == [
+        *(format_cell(*v) for v in found),
+        gain,
+    ]
