@@ -14,6 +14,7 @@ from mmseg_pointrend.apis.configs import (
     check_data,
     prepare_config,
 )
+from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
 
 
 def test(
@@ -68,20 +69,9 @@ def test(
 test.__test__ = False
 
 
-def _evaluators(config: Config) -> list[dict]:
-    found = config.get("test_evaluator") or []
-    return list(found) if isinstance(found, list | tuple) else [found]
-
-
-def _metric_name(evaluator: dict) -> str | None:
-    """A metric's name without its scope or module; its type may be the class itself, too."""
-    found = evaluator.get("type")
-    return found.__name__ if isinstance(found, type) else found and found.rpartition(".")[2]
-
-
 def _write_predictions(config: Config, folder: str) -> None:
-    for evaluator in _evaluators(config):
-        if _metric_name(evaluator) == "IoUMetric":
+    for evaluator in list_evaluators(config):
+        if metric_name(evaluator) == "IoUMetric":
             evaluator["output_dir"] = folder
             return
     raise ValueError("out needs an IoUMetric in test_evaluator: it writes the label maps")
@@ -116,7 +106,7 @@ def _compare_with_coarse(config: Config) -> None:
     That is, for a `PointRend` that is tested alone or by `PointRendTTA`, unless the config sets
     `predict_coarse=False` or writes label maps without measuring (`format_only`).
     """
-    model, evaluators = config.model, _evaluators(config)
+    model, evaluators = config.model, list_evaluators(config)
     if not evaluators:
         return
     if _is_a(model, MODELS.get("PointRendTTA")):
@@ -132,10 +122,10 @@ def _compare_with_coarse(config: Config) -> None:
             f"size; got {model.output_scale}"
         )
     model.predict_coarse = True
-    if any(_metric_name(evaluator) == "RefinementMetric" for evaluator in evaluators):
+    if any(metric_name(evaluator) == "RefinementMetric" for evaluator in evaluators):
         return
-    ignored = [evaluator.ignore_index for evaluator in evaluators if "ignore_index" in evaluator]
-    metric = dict(type="RefinementMetric", ignore_index=(*ignored, 255)[0])
+    ignored = ignored_label(evaluators)
+    metric = dict(type="RefinementMetric", ignore_index=255 if ignored is None else ignored)
     config.test_evaluator = [*evaluators, metric]
 
 

@@ -18,6 +18,7 @@ from mmengine.config import Config
 
 from mmseg_pointrend.apis.ablation.sweeps import HEAD, Training, is_pointrend
 from mmseg_pointrend.apis.configs import load_config
+from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
 
 #: How many checkpoints a training writes on its way, to go on from.
 CHECKPOINTS = 10
@@ -184,15 +185,14 @@ def _scale(length: int | Sequence[int], factor: float) -> int | list[int]:
 
 def _evaluators(config: Config) -> list[dict]:
     """Add `METRICS` to the config's, or replace its own of the same type."""
-    evaluators = config.get("test_evaluator")
+    evaluators = list_evaluators(config)
     if not evaluators:
         raise ValueError(f"config {config.filename} must have a test_evaluator")
-    evaluators = evaluators if isinstance(evaluators, list | tuple) else [evaluators]
     ours = {metric["type"] for metric in METRICS}
-    kept = [dict(evaluator) for evaluator in evaluators if evaluator["type"] not in ours]
+    kept = [dict(evaluator) for evaluator in evaluators if metric_name(evaluator) not in ours]
     # All metrics leave out the same pixels.
-    ignored = [part["ignore_index"] for part in evaluators if "ignore_index" in part]
-    void = dict(ignore_index=ignored[0]) if ignored else {}
+    ignored = ignored_label(evaluators)
+    void = {} if ignored is None else dict(ignore_index=ignored)
     return kept + [metric | void for metric in METRICS]
 
 

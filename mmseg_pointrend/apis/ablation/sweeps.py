@@ -224,7 +224,7 @@ def _is_shipped(path: Path, name: str) -> bool:
 
 def _with_and_without(pair: CoarsePair, path: Path) -> list[Training]:
     """List the trainings of a pair; `path` is the sweep's config."""
-    baseline, pointrend = shipped_config(pair.baseline), shipped_config(pair.pointrend)
+    baseline = shipped_config(pair.baseline)
     tests = {pair.name: {}}
     if pair.denser is not None:
         # The part that names the stride takes the other's value.
@@ -234,13 +234,10 @@ def _with_and_without(pair: CoarsePair, path: Path) -> list[Training]:
         tests[name] = _differences(load_config(baseline).model, denser, "model.")
     rendered = f"{pair.name}_pointrend"
     variants = {f"{rendered}_coarse-map": {f"{HEAD}.subdivision.steps": 0}, rendered: {}}
-    own = path.resolve() == pointrend.resolve()
-    return [
-        Training(pair.name, tests, config=baseline),
-        Training(AS_CONFIGURED, variants)
-        if own
-        else Training(rendered, variants, config=pointrend),
-    ]
+    with_pointrend = Training(rendered, variants, config=shipped_config(pair.pointrend))
+    if _is_shipped(path, pair.pointrend):
+        with_pointrend = Training(AS_CONFIGURED, variants)
+    return [Training(pair.name, tests, config=baseline), with_pointrend]
 
 
 def _differences(found: Config, other: Config, prefix: str) -> dict:

@@ -187,6 +187,17 @@ def test_a_baseline_is_not_given_what_is_pointrends(tmp_path: Path) -> None:
     assert not config.model.predict_coarse, "the coarse map is a variant of its own"
 
 
+def test_metrics_of_the_same_class_are_replaced_however_they_are_named(tmp_path: Path) -> None:
+    trimap = dict(type="mmseg.TrimapIoUMetric", widths=(3,), ignore_index=0)
+    options = {"test_evaluator": [dict(type="mmseg.IoUMetric"), trimap]}
+    training = build_sweep("strategies", SCENES, options).trainings[0]
+    run = plan_run(training, 0, tmp_path, SCENES, options=options)
+    metrics = Config.fromstring(run.config, ".py").test_evaluator
+    types = [metric.type for metric in metrics]
+    assert types == ["mmseg.IoUMetric", "TrimapIoUMetric", "BoundaryIoUMetric"]
+    assert [metric.get("ignore_index") for metric in metrics] == [None, 0, 0]
+
+
 def test_what_is_pointrends_is_known() -> None:
     def keywords(kind: type) -> set[str]:
         return {
