@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the sweeps, or list what there is."""
     args = parse_args()
-    from mmseg_pointrend.apis.ablation import describe_sweeps, run_sweeps
+    from mmseg_pointrend.lab.ablation import describe_sweeps, run_sweeps
 
     names = None if args.sweeps in ([], ["all"]) else args.sweeps
     if args.list:

@@ -67,9 +67,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     args = parse_args()
-    from mmseg_pointrend.apis.benchmarking.benchmark import benchmark
-    from mmseg_pointrend.apis.benchmarking.settings import Settings
-    from mmseg_pointrend.apis.benchmarking.table import format_benchmark
+    from mmseg_pointrend.lab.benchmark.benchmark import benchmark
+    from mmseg_pointrend.lab.benchmark.settings import Settings
+    from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
 
     report = benchmark(
         Settings(

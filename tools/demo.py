@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the demonstration."""
     args = parse_args()
-    from mmseg_pointrend.apis.demo import demo, format_table
+    from mmseg_pointrend.lab.demo import demo, format_table
 
     work_dir, several = Path(args.work_dir), len(args.seeds) > 1
     reports = [

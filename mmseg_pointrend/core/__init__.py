@@ -13,19 +13,8 @@ grid.
 A margin is (N, ...) >= 0 and small where a prediction is uncertain: selection takes the smallest.
 """
 
-from mmseg_pointrend.core.boundary import (
-    boundary_pixels,
-    check_distance,
-    check_width,
-    inner_boundary,
-    resolve_distance,
-    trimap,
-    trimaps,
-)
 from mmseg_pointrend.core.budget import resolve_num_points
-from mmseg_pointrend.core.distance import squared_distances
 from mmseg_pointrend.core.geometry import Crop, Flip, Resize, Warp, warp_map
-from mmseg_pointrend.core.iou import intersections_and_unions, iou_per_class
 from mmseg_pointrend.core.label_rendering import render_labels
 from mmseg_pointrend.core.points import label_sample, pixel_centers, point_sample, regular_grid
 from mmseg_pointrend.core.selection import (
@@ -54,14 +43,8 @@ __all__ = [
     "SubdivisionStep",
     "Warp",
     "Window",
-    "boundary_pixels",
-    "check_distance",
     "check_subdivision",
     "check_training_selection",
-    "check_width",
-    "inner_boundary",
-    "intersections_and_unions",
-    "iou_per_class",
     "label_sample",
     "list_windows",
     "logit_margin",
@@ -73,13 +56,9 @@ __all__ = [
     "render",
     "render_labels",
     "resolve_bias",
-    "resolve_distance",
     "resolve_num_points",
     "select_training_points",
     "slide_labels",
-    "squared_distances",
     "subdivide",
-    "trimap",
-    "trimaps",
     "warp_map",
 ]

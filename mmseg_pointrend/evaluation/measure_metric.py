@@ -8,7 +8,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmseg_pointrend.core import iou_per_class
+from mmseg_pointrend.evaluation.functional import iou_per_class
 from mmseg_pointrend.evaluation.measures import IoUMeasures, percent
 
 

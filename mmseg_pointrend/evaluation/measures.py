@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmseg_pointrend.core import (
+from mmseg_pointrend.evaluation.functional import (
     check_distance,
     check_width,
     inner_boundary,
@@ -23,7 +23,7 @@ class IoUMeasures:
         whole: whether to measure whole pictures.
         widths: of trimaps, pixels, see `core.trimap`.
         distances: of Boundary IoU, pixels (int) or fractions of the diagonal (float), see
-            `core.inner_boundary`.
+            `functional.inner_boundary`.
         ignore_index: label of void pixels.
 
     Attributes:

@@ -21,7 +21,7 @@ from mmseg_pointrend.core import (
     warp_map,
 )
 from mmseg_pointrend.core.label_rendering import rendering
-from mmseg_pointrend.datasets.scene_logits import scene_logits
+from mmseg_pointrend.lab.scenes.logits import scene_logits
 
 
 class PointHead:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.core.test_boundary import inner_boundary_slowly, trimap_slowly
+from tests.evaluation.functional.test_boundary import inner_boundary_slowly, trimap_slowly
 
 CLASSES = ("a", "b", "c", "d", "never")
 

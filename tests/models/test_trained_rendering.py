@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmseg_pointrend.core import MARGINS, logit_margin
 from mmseg_pointrend.core.label_rendering import rendering
-from mmseg_pointrend.datasets import draw_scene
+from mmseg_pointrend.lab.scenes import draw_scene
 from tests.models.builders import model_config
 
 SIZE = (96, 192)

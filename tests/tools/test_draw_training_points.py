@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mmseg_pointrend.apis.configs import shipped_config
-from tests.apis.test_training_points_figure import CONFIG, save_weights
+from tests.lab.figures.test_training_points import CONFIG, save_weights
 from tests.tools.commands import tool
 
 pytestmark = pytest.mark.slow

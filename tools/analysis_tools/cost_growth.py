@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure, write and draw."""
     args = parse_args()
-    from mmseg_pointrend.apis.benchmarking.cost_growth import FULL, QUICK, measure_growth
-    from mmseg_pointrend.apis.benchmarking.cost_growth_plot import format_growth, write_growth
+    from mmseg_pointrend.lab.benchmark.cost_growth import FULL, QUICK, measure_growth
+    from mmseg_pointrend.lab.benchmark.cost_growth_plot import format_growth, write_growth
 
     rows = measure_growth(QUICK if args.quick else FULL, threads=args.threads)
     print(format_growth(rows))

@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Draw and write."""
     args = parse_args()
-    from mmseg_pointrend.apis.training_points_figure import draw_training_points
+    from mmseg_pointrend.lab.figures.training_points import draw_training_points
 
     draw_training_points(
         args.out,

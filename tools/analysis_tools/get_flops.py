@@ -32,8 +32,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Count and print."""
     args = parse_args()
-    from mmseg_pointrend.apis.counting.complexity import count_complexity
-    from mmseg_pointrend.apis.counting.table import format_complexity
+    from mmseg_pointrend.lab.counting.complexity import count_complexity
+    from mmseg_pointrend.lab.counting.cost_table import format_complexity
 
     complexity = count_complexity(args.config, args.shape, args.cfg_options)
     print(format_complexity(complexity))

@@ -1,0 +1,13 @@
+"""Ablations: `run_sweeps` trains and tests variants of a config, and writes tables and plots.
+
+- `sweeps`: what is varied, by the name of the sweep.
+- `run_folder`: a folder for each training, which sweeps share; its settings, tests and results.
+- `one_run`: the process that trains and tests in such a folder.
+- `workers`: several such processes at a time, here or under Slurm.
+- `table`, `plot`: what came out.
+"""
+
+from mmseg_pointrend.lab.ablation.run_sweeps import describe_sweeps, run_sweeps
+from mmseg_pointrend.lab.ablation.sweeps import SWEEPS
+
+__all__ = ["SWEEPS", "describe_sweeps", "run_sweeps"]

@@ -1,0 +1,140 @@
+"""The models of a benchmark: ours, mmsegmentation's or the coarse one, with the same weights."""
+
+import types
+import warnings
+from collections.abc import Callable
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
+from torch import nn
+
+import mmseg_pointrend.models  # noqa: F401 - registers the models
+from mmseg_pointrend.core import resolve_num_points
+from mmseg_pointrend.lab.benchmark.settings import Settings
+from mmseg_pointrend.lab.benchmark.upstream import (
+    COARSE_PREFIXES,
+    UPSTREAM_PREFIXES,
+    coarse_model_config,
+    rename_weights,
+    upstream_config,
+)
+
+#: Random weights of the point head: their deviation, and the share of the coarse logits that its
+#: last layer lets through, so that points look like sharpened coarse logits and not like noise.
+_DEVIATION, _COARSE_SHARE = 0.01, 1.5
+
+
+def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
+    """Build our model, and the one that it is compared with, with the same weights.
+
+    Args:
+        settings: complete ones.
+        config: the whole config.
+
+    Returns:
+        "ours" and, if one is asked for, "upstream" or "coarse"; on the device, not compiled.
+
+    Raises:
+        ValueError: if the checkpoint is not one of this config, or there is nothing to compare.
+    """
+    ours = build_quietly(config.model)
+    _set_weights(ours, settings.checkpoint)
+    models = {"ours": ours}
+    if settings.versus is not None:
+        if settings.versus == "upstream":
+            rival = build_quietly(
+                upstream_config(config.model, lambda: _resolved_points(ours, settings.shape))
+            )
+            prefixes = UPSTREAM_PREFIXES
+        else:
+            rival, prefixes = build_quietly(coarse_model_config(config.model)), COARSE_PREFIXES
+        rival.load_state_dict(rename_weights(ours.state_dict(), prefixes))
+        models[settings.versus] = rival
+    for model in models.values():
+        model.to(settings.torch_device).train(settings.train)
+    _set_memory_format(ours, settings.channels_last)
+    return models
+
+
+def coarse_head_of(model: nn.Module) -> nn.Module:
+    """Find the coarse head in any of the models; a model without PointRend is nothing else."""
+    head = model.decode_head
+    if isinstance(head, nn.ModuleList):
+        return head[0]
+    return getattr(head, "coarse_head", head)
+
+
+def has_point_head(model: nn.Module) -> bool:
+    """Tell whether a model has a head that renders."""
+    return isinstance(model.decode_head, nn.ModuleList) or hasattr(model.decode_head, "point_head")
+
+
+def compile_network(model: nn.Module) -> None:
+    """Compile what is dense: backbone, neck and coarse head."""
+    for part in (model.backbone, getattr(model, "neck", None), coarse_head_of(model)):
+        if part is not None:
+            part.forward = torch.compile(part.forward)
+
+
+def replace_output(module: nn.Module, replacement: Callable) -> None:
+    """Let a module run and answer something else: replacement(what it found)."""
+    forward = module.forward
+    module.forward = lambda *args, **kwargs: replacement(forward(*args, **kwargs))
+
+
+def build_quietly(model_config: dict) -> nn.Module:
+    """Build a model, or a part of one, from a seed and without mmsegmentation's advice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        return MODELS.build(model_config)
+
+
+def let_coarse_logits_through(point_head: nn.Module, num_channels: int) -> None:
+    """Give a point head random weights whose predictions look like sharpened coarse logits."""
+    for parameter in point_head.parameters():
+        nn.init.normal_(parameter, std=_DEVIATION)
+    last = getattr(point_head, "fc_seg", None)
+    if last is not None and (point_head.coarse_pred_each_layer or not len(point_head.fcs)):
+        with torch.no_grad():
+            last.weight[:, -num_channels:, 0] += _COARSE_SHARE * torch.eye(num_channels)
+
+
+def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
+    if checkpoint is None:
+        if has_point_head(model):
+            let_coarse_logits_through(model.decode_head.point_head, model.out_channels)
+        return
+    try:
+        load_checkpoint(model, checkpoint, map_location="cpu", strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"checkpoint {checkpoint} does not fit this config: {error}") from error
+
+
+@torch.no_grad()
+def _resolved_points(model: nn.Module, shape: tuple[int, int]) -> int:
+    """Find N for images of this shape; the size of the last grid shows when the model runs."""
+    head = model.eval().decode_head
+    coarse = head.coarse_logits(model.extract_feat(torch.zeros(1, 3, *shape)))
+    subdivision = head.subdivision
+    factor = subdivision.get("scale_factor", 2) ** subdivision["steps"]
+    grid = tuple(side * factor for side in coarse.shape[2:])
+    return resolve_num_points(subdivision["num_points"], grid)
+
+
+def _set_memory_format(model: nn.Module, channels_last: str) -> None:
+    """Make our model keep its maps as asked; mmsegmentation's takes them as they come."""
+    if channels_last == "auto":
+        return
+    plain = MODELS.get("EncoderDecoder").extract_feat
+    memory_format = torch.contiguous_format
+    if channels_last == "on":
+        memory_format = torch.channels_last
+        model.to(memory_format=memory_format)
+
+    def extract_feat(self: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
+        return plain(self, inputs.contiguous(memory_format=memory_format))
+
+    model.extract_feat = types.MethodType(extract_feat, model)

@@ -1,0 +1,240 @@
+"""What a config's model costs: parameters, multiply-adds and activations of every stage.
+
+The model runs on torch's meta device, which computes shapes and no values: no weights, no data, and
+neither the memory nor the time of a real image. Conventions of counting: `operator_cost`.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS, TRANSFORMS
+from torch import nn
+
+import mmseg_pointrend.models  # noqa: F401 - registers the models
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.core import SubdivisionStep, pixel_centers, select_training_points
+from mmseg_pointrend.lab.counting.operator_cost import measure
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a forward pass of one image.
+
+    Attributes:
+        name: which part.
+        multiply_adds: see `operator_cost`.
+        activations: see `operator_cost`.
+        parameters: numbers in the weights; None for a part of a stage.
+        points: predictions of the point head; None where it takes no part.
+    """
+
+    name: str
+    multiply_adds: int
+    activations: int
+    parameters: int | None = None
+    points: int | None = None
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """A forward pass of one image.
+
+    Attributes:
+        shape: (H, W) of the image.
+        stages: backbone, neck and heads, in the order in which they run.
+        total: the sum of the stages.
+        steps: the point head in each subdivision step; none in training and without PointRend.
+        dense: the point head applied once to every pixel of the last step's grid; None where there
+            are no steps.
+    """
+
+    shape: tuple[int, int]
+    stages: list[Stage]
+    total: Stage
+    steps: list[Stage]
+    dense: Stage | None = None
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What an image costs in training (forward pass, losses apart) and in rendering."""
+
+    training: ForwardPass
+    rendering: ForwardPass
+
+
+def count_complexity(
+    config_path: str | Path, shape: Sequence[int] | None = None, options: dict | None = None
+) -> Complexity:
+    """Count what a config's model costs.
+
+    The points of a subdivision step are those that it predicts: N, or all pixels of a smaller grid
+    (paper, sec. 3.1).
+
+    Args:
+        config_path: config file.
+        shape: (H, W) of the image in pixels, or (S,) for a square, in training and in rendering; by
+            default `training_shape` and `rendering_shape` of the config.
+        options: dotted config keys and values that override the file.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+        ValueError: for a shape other than one or two positive integers, if the config does not say
+            the shape, or if the model has several decode heads.
+    """
+    config = prepare_config(config_path, options=options)
+    if isinstance(config.model.decode_head, list | tuple):
+        raise ValueError(
+            "model.decode_head is a list; PointRend is one head here, decode_head.type="
+            "'PointRendHead'"
+        )
+    if shape is None:
+        train_shape, test_shape = training_shape(config), rendering_shape(config)
+    else:
+        train_shape = test_shape = image_shape(shape)
+    # Silenced: what mmsegmentation has to say about a training.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MODELS.build(config.model).eval().to("meta")
+    with torch.device("meta"):
+        return Complexity(
+            _forward(model, train_shape, training=True), _forward(model, test_shape, training=False)
+        )
+
+
+def image_shape(shape: Sequence[int]) -> tuple[int, int]:
+    """Read (H, W), or (S,) for a square, as (H, W).
+
+    Raises:
+        ValueError: for anything but one or two positive integers.
+    """
+    if len(shape) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(
+            f"shape must be one or two positive integers, height and width, got {list(shape)}"
+        )
+    return shape[0], shape[-1]
+
+
+def training_shape(config: Config) -> tuple[int, int]:
+    """Find (H, W) of a training crop: `data_preprocessor.size`, else the config's `crop_size`.
+
+    Raises:
+        ValueError: if the config has neither.
+    """
+    size = config.model.get("data_preprocessor", {}).get("size") or config.get("crop_size")
+    if not size:
+        raise ValueError(
+            "the config has neither model.data_preprocessor.size nor crop_size: give a shape"
+        )
+    return tuple(size)
+
+
+def rendering_shape(config: Config) -> tuple[int, int]:
+    """Find (H, W) of what the network is given in testing: an image, or a window that slides.
+
+    How large an image is depends on the data. Taken is an image shaped as the training crop, after
+    the test pipeline's resizing and padding: 1024x2048 for Cityscapes, 512x512 for ADE20K.
+
+    Raises:
+        ValueError: if the config does not say the size of a training crop.
+    """
+    test_cfg = config.model.get("test_cfg") or {}
+    if test_cfg.get("mode") == "slide":
+        return tuple(test_cfg["crop_size"])
+    results = dict(img=np.zeros((*training_shape(config), 3), np.uint8))
+    for transform in config.get("test_dataloader", {}).get("dataset", {}).get("pipeline", ()):
+        if "Resize" in transform["type"] or "Pad" in transform["type"]:
+            results = TRANSFORMS.build(transform)(results)
+    return results["img"].shape[:2]
+
+
+def count_steps(
+    steps: Iterable[SubdivisionStep],
+) -> tuple[list[Stage], tuple[int, int] | None]:
+    """Count a rendering step by step.
+
+    Args:
+        steps: does a step's work when asked for it, as `core.subdivide` does.
+
+    Returns:
+        The steps, and (H, W) of the last grid (None without steps).
+    """
+    stages, grid, iterator = [], None, iter(steps)
+    while True:
+        step, cost = measure(lambda: next(iterator, None))
+        if step is None:
+            return stages, grid
+        grid = tuple(step.logits.shape[2:])
+        name = f"step {len(stages) + 1}, grid {grid[0]}x{grid[1]}"
+        stages.append(Stage(name, *cost, points=step.points.shape[1]))
+
+
+def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> ForwardPass:
+    """Run a model stage by stage; PointRend's heads predict points as they train, or render."""
+    run = _Recorder()
+    features = run("backbone", model.backbone, partial(model.backbone, torch.empty(1, 3, *shape)))
+    if model.with_neck:
+        features = run("neck", model.neck, partial(model.neck, features))
+    head = model.decode_head
+    steps, dense = [], None
+    if not hasattr(head, "render_steps"):
+        run("decode head", head, partial(head, features))
+    elif training:
+        coarse = run("coarse head", head.coarse_head, partial(head.coarse_logits, features))
+        points = select_training_points(coarse, margin=head.margin, **head.training_points)
+        predict = partial(head.point_logits, features, coarse, points)
+        run("point head", head.point_head, predict, points.shape[1])
+    else:
+        # The steps are computed when they are asked for, so this is the coarse head alone.
+        coarse, iterator = run(
+            "coarse head", head.coarse_head, partial(head.render_steps, features)
+        )
+        steps, grid = count_steps(iterator)
+        parameters = _count_parameters(head.point_head)
+        run.stages.append(replace(_add_up("point head", steps), parameters=parameters))
+        if steps:
+            pixels = pixel_centers(torch.arange(grid[0] * grid[1])[None], grid, coarse.dtype)
+            predict = partial(head.point_logits, features, coarse, pixels)
+            dense = Stage("point head, every pixel", *measure(predict)[1], points=pixels.shape[1])
+    if training and model.with_auxiliary_head:
+        auxiliary = model.auxiliary_head
+        for head in auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary]:
+            run("auxiliary head", head, partial(head, features))
+    return ForwardPass(shape, run.stages, _add_up("total", run.stages), steps, dense)
+
+
+def _add_up(name: str, stages: Sequence[Stage]) -> Stage:
+    return Stage(
+        name,
+        sum(stage.multiply_adds for stage in stages),
+        sum(stage.activations for stage in stages),
+        sum(stage.parameters or 0 for stage in stages),
+        sum(stage.points or 0 for stage in stages),
+    )
+
+
+def _count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+class _Recorder:
+    """Runs stages and notes what they cost."""
+
+    def __init__(self) -> None:
+        self.stages: list[Stage] = []
+
+    def __call__(
+        self, name: str, module: nn.Module, work: Callable[[], Result], points: int | None = None
+    ) -> Result:
+        result, cost = measure(work)
+        self.stages.append(Stage(name, *cost, _count_parameters(module), points))
+        return result

@@ -1,0 +1,1 @@
+"""Pictures: how a scene is rendered, and which points the strategies choose."""

@@ -1,0 +1,243 @@
+"""The camera and the canvas of a generated scene.
+
+Convention: world points are (x, y, z) in metres, x to the right, y up from the road, z ahead of
+the camera. The canvas is `SUPERSAMPLING` times finer than the picture that comes out, and carries
+four channels: red, green, blue and the surface seen there, so that one call draws colour and label
+alike and the two cannot disagree.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import cv2
+import numpy as np
+
+# Odd, so that the canvas pixel in the middle of a picture pixel lies at its centre.
+SUPERSAMPLING = 3
+# Nothing nearer than this many metres is drawn: projection diverges at the camera itself.
+NEAR = 1.0
+# cv2 takes polygon corners as integers with this many fractional bits.
+_FRACTION_BITS = 4
+# Far beyond any canvas, and small enough for cv2's fixed-point arithmetic.
+_FARTHEST_PIXEL = 2e5
+
+IGNORE = 255
+
+
+class Surface(IntEnum):
+    """What a canvas pixel shows; the first nine are the classes, in the order of their labels."""
+
+    ROAD = 0
+    SIDEWALK = 1
+    BUILDING = 2
+    FENCE = 3
+    POLE = 4
+    VEGETATION = 5
+    SKY = 6
+    PERSON = 7
+    CAR = 8
+    LAWN = 9
+    UNLABELLED = 10
+
+
+# Surface -> label: lawns are vegetation, unlabelled things are ignored.
+LABEL_OF_SURFACE = np.array([*range(9), Surface.VEGETATION, IGNORE], dtype=np.uint8)
+
+Colour = np.ndarray  # (3,) float RGB, 0 to 255
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera in a gently bending street.
+
+    Args:
+        focal: Focal length, in canvas pixels.
+        centre_x: Column of the principal point, in canvas pixels.
+        horizon: Row of the horizon, in canvas pixels.
+        height: Height of the camera over the road, in metres.
+        bend: Curvature of the street to the right, in 1/m.
+        heading: Direction of the street against the camera's, a slope dx/dz.
+        roll: Rotation about the principal point, in radians.
+    """
+
+    focal: float
+    centre_x: float
+    horizon: float
+    height: float
+    bend: float = 0.0
+    heading: float = 0.0
+    roll: float = 0.0
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Project world points (..., 3) in metres to canvas pixels (..., 2), as (x, y)."""
+        z = np.maximum(points[..., 2], NEAR)
+        scale = self.focal / z
+        across = points[..., 0] * scale + (self.bend * self.focal) * z + self.heading * self.focal
+        down = (self.height - points[..., 1]) * scale
+        pixels = np.empty((*points.shape[:-1], 2))
+        # For the few hundredths of a radian that a car rolls, cos = 1 and sin = roll.
+        pixels[..., 0] = across - self.roll * down + self.centre_x
+        pixels[..., 1] = down + self.roll * across + self.horizon
+        return pixels
+
+    def pixels_per_metre(self, z: float) -> float:
+        """Size of one metre at depth `z`, in canvas pixels."""
+        return self.focal / max(z, NEAR)
+
+
+class Canvas:
+    """A supersampled picture with its surfaces, drawn from back to front.
+
+    Args:
+        size: Height and width of the picture, in picture pixels.
+        camera: The camera, in canvas pixels.
+        haze: (3,) RGB colour that distant things fade to.
+        visibility: Distance in metres at which a thing has faded to a share of 1 - 1/e.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], camera: Camera, haze: Colour, visibility: float
+    ) -> None:
+        self.size = size
+        self.camera = camera
+        self.haze = haze
+        self.visibility = visibility
+        rows, columns = size
+        self.pixels = np.zeros((rows * SUPERSAMPLING, columns * SUPERSAMPLING, 4), np.uint8)
+        self.shadow = np.zeros((rows, columns), np.uint8)
+
+    def fill_rows(self, colours: np.ndarray, surface: Surface) -> None:
+        """Fill the whole canvas with one colour per row, `colours` being (canvas rows, 3)."""
+        rows = np.full((len(colours), 4), surface, np.uint8)
+        rows[:, :3] = colours
+        # One write per pixel in place of four.
+        self.pixels.view(np.uint32)[...] = rows.view(np.uint32)[:, None]
+
+    def fill(self, polygons: np.ndarray, colour: Colour, surface: Surface, z: float) -> None:
+        """Fill world polygons.
+
+        Args:
+            polygons: (V, 3) one polygon, or (M, V, 3) polygons that do not overlap, in metres.
+            colour: (3,) RGB, before haze.
+            surface: What the polygons show.
+            z: Depth that the haze is taken at, in metres.
+        """
+        corners = _fixed_point(self.camera.project(polygons))
+        contours = [corners] if corners.ndim == 2 else list(corners)
+        paint = self._paint(colour, surface, z).tolist()
+        cv2.fillPoly(self.pixels, contours, paint, shift=_FRACTION_BITS)
+
+    def stroke(
+        self,
+        lines: np.ndarray | Sequence[np.ndarray],
+        width: float,
+        colour: Colour,
+        surface: Surface,
+        z: float,
+    ) -> None:
+        """Draw world polylines of one width, never thinner than one picture pixel.
+
+        A thinner line would vanish from the labels here and there, which are taken at the centres
+        of the picture's pixels.
+
+        Args:
+            lines: (V, 3) one line or (M, V, 3) lines, in metres.
+            width: Width, in metres.
+            colour: (3,) RGB, before haze.
+            surface: What the lines show.
+            z: Depth that width and haze are taken at, in metres.
+        """
+        corners = _fixed_point(self.camera.project(np.asarray(lines)))
+        contours = [corners] if corners.ndim == 2 else list(corners)
+        thickness = max(SUPERSAMPLING, round(width * self.camera.pixels_per_metre(z)))
+        paint = self._paint(colour, surface, z).tolist()
+        cv2.polylines(self.pixels, contours, False, paint, thickness, shift=_FRACTION_BITS)
+
+    def cast_shadow(self, polygon: np.ndarray) -> None:
+        """Darken a ground polygon (V, 3), in metres, wherever ground is seen in the end."""
+        corners = _fixed_point(self.camera.project(polygon) / SUPERSAMPLING)
+        cv2.fillPoly(self.shadow, [corners], 255, shift=_FRACTION_BITS)
+
+    def scatter(
+        self,
+        centre: tuple[float, float, float],
+        radii: tuple[float, float],
+        grain: np.ndarray,
+        grain_shift: tuple[float, float],
+        colour: Colour,
+        density: float,
+    ) -> None:
+        """Draw a crown of leaves: an ellipse with a ragged edge, and holes to see through.
+
+        Args:
+            centre: The crown's centre, in metres.
+            radii: Half width and half height, in metres.
+            grain: (S, S) float32 periodic noise, about 0 to 1, ten of its pixels to the metre.
+            grain_shift: Where in `grain` the crown lies, in pixels of it.
+            colour: (3,) RGB of a leaf in middling light, before haze.
+            density: 0 for a few twigs, 1 for a crown almost without holes.
+        """
+        scale = self.camera.pixels_per_metre(centre[2])
+        middle = self.camera.project(np.array(centre))
+        # The noise lets leaves stand out of the ellipse by a fifth.
+        reach = 1.2 * scale * np.array(radii)
+        limits = np.array(self.pixels.shape[1::-1])
+        left, top = np.clip(np.floor(middle - reach), 0, limits).astype(int)
+        right, bottom = np.clip(np.ceil(middle + reach), 0, limits).astype(int)
+        if right <= left or bottom <= top:
+            return
+        u = (np.arange(left, right, dtype=np.float32) - middle[0]) / (scale * radii[0])
+        v = (np.arange(top, bottom, dtype=np.float32)[:, None] - middle[1]) / (scale * radii[1])
+        step, size, corner = 10.0 / scale, (right - left, bottom - top), (left, top)
+        leaves = _window(grain, size, step, corner, middle, grain_shift)
+        threshold = 0.345 - 0.45 * density
+        mask = leaves > (0.5 * v * v + threshold) + 0.5 * u * u
+        other = (grain_shift[0] + 97.0, grain_shift[1] + 41.0)
+        light = _window(grain, size, 2 * step, corner, middle, other)
+        # Leaves are lighter towards the top; 48 tones are enough and make one table look-up.
+        light *= 31
+        light += np.clip(16 - 14 * v, 0, 32)
+        tones = np.minimum(light, 47, out=light).astype(np.uint8)
+        ramp = np.linspace(0.35, 1.5, 48)[:, None] * colour
+        palette = self._paint(ramp, Surface.VEGETATION, centre[2]).astype(np.uint8)
+        region = self.pixels.view(np.uint32)[top:bottom, left:right, 0]
+        np.copyto(region, palette.view(np.uint32)[:, 0][tones], where=mask)
+
+    def _paint(self, colour: np.ndarray, surface: Surface, z: float) -> np.ndarray:
+        """Haze colours (..., 3) at depth `z` and append their surface: (..., 4) float."""
+        clear = math.exp(-z / self.visibility)
+        paint = np.empty((*colour.shape[:-1], 4))
+        paint[..., :3] = colour * clear + self.haze * (1.0 - clear)
+        np.minimum(np.maximum(paint, 0.0, out=paint), 255.0, out=paint)
+        paint[..., 3] = surface
+        return paint
+
+
+def _fixed_point(pixels: np.ndarray) -> np.ndarray:
+    """Turn pixel coordinates into cv2's fixed-point integers."""
+    clipped = np.minimum(np.maximum(pixels, -_FARTHEST_PIXEL), _FARTHEST_PIXEL)
+    return np.rint(clipped * (1 << _FRACTION_BITS)).astype(np.int32)
+
+
+def _window(
+    grain: np.ndarray,
+    size: tuple[int, int],
+    step: float,
+    corner: tuple[int, int],
+    middle: np.ndarray,
+    shift: tuple[float, float],
+) -> np.ndarray:
+    """Look at periodic noise through a window of (width, height) pixels.
+
+    Each is `step` noise pixels wide; the noise at `shift` shows at the canvas pixel `middle`.
+    """
+    matrix = np.array(
+        [
+            [step, 0.0, shift[0] + step * (corner[0] - middle[0])],
+            [0.0, step, shift[1] + step * (corner[1] - middle[1])],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(grain, matrix, size, flags=flags, borderMode=cv2.BORDER_WRAP)

@@ -1,0 +1,146 @@
+"""The built wheel: what it holds, and that it works where it is installed."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "mmseg_pointrend"
+
+pytestmark = pytest.mark.slow
+
+# Run in the fresh environment: loads every config that the installed package ships, and one model's
+# entry in the metafile, as mmengine's hub finds it.
+LOAD_CONFIGS = """
+import json, pathlib, sys
+import mmseg_pointrend
+from mmseg_pointrend import compat
+compat.setup()
+from mmengine import Config
+from mmengine.config.utils import _get_cfg_metainfo
+
+package = pathlib.Path(mmseg_pointrend.__file__).parent
+root = package / ".mim" / "configs"
+loaded, errors = [], {}
+for path in sorted(root.rglob("*.py")):
+    name = path.relative_to(root).as_posix()
+    try:
+        Config.fromfile(path)
+        loaded.append(name)
+    except Exception as error:
+        errors[name] = repr(error)
+model = _get_cfg_metainfo(str(package), "pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
+report = {"package": str(package), "loaded": loaded, "errors": errors, "model": model}
+with open(sys.argv[1], "w") as file:
+    json.dump(report, file)
+"""
+
+
+def _run(*command: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _build_wheel(source: Path, folder: Path) -> Path:
+    """Build with the backend that is installed here, so that nothing is downloaded."""
+    pip_wheel = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation")
+    _run(*pip_wheel, "--no-index", "--wheel-dir", folder, source, cwd=ROOT)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def _list_sources(folder: str, pattern: str) -> list[str]:
+    """Return the files below a folder of the repository, relative to it."""
+    top = ROOT / folder
+    return sorted(
+        path.relative_to(top).as_posix()
+        for path in top.rglob(pattern)
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def _list_members(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return _build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory) -> Path:
+    """The Python of a new environment that holds the wheel, and sees what is installed here.
+
+    The packages of the running environment follow on the path, through a .pth file: nothing is
+    downloaded, torch is not installed twice, and the wheel, which comes first, is the one imported.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    python = scripts / Path(sys.executable).name
+    install = ("-m", "pip", "--python", python, "install", "--no-deps", "--no-index")
+    _run(sys.executable, *install, wheel, cwd=folder)
+    site = Path(
+        _run(
+            python, "-Ic", "import sysconfig as s; print(s.get_path('purelib'))", cwd=folder
+        ).strip()
+    )
+    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site / "zz_outer_environment.pth").write_text("\n".join(sorted(paths)), "utf-8")
+    return python
+
+
+def test_wheel_holds_the_package_with_configs_and_tools_and_nothing_else(wheel):
+    expected = {f"{PACKAGE}/{name}" for name in _list_sources(PACKAGE, "*")}
+    expected.add(f"{PACKAGE}/.mim/model-index.yml")
+    for folder in ("configs", "tools"):
+        names = _list_sources(folder, "*")
+        assert any(name.endswith(".py") for name in names), f"{folder}/ holds no Python file"
+        expected |= {f"{PACKAGE}/.mim/{folder}/{name}" for name in names}
+    members = {name for name in _list_members(wheel) if ".dist-info/" not in name}
+    assert members == expected
+
+
+def test_wheel_carries_the_licence_and_the_version(wheel):
+    import mmseg_pointrend
+
+    members = _list_members(wheel)
+    assert [name for name in members if name.endswith(".dist-info/licenses/LICENSE")]
+    assert wheel.name == f"{PACKAGE}-{mmseg_pointrend.__version__}-py3-none-any.whl"
+
+
+def test_wheel_from_the_sdist_is_the_same(wheel, tmp_path):
+    _run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", tmp_path, cwd=ROOT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"Makefile", "requirements/torch.txt", "tests/repository/test_packaging.py"} <= names
+    assert _list_members(_build_wheel(sdist, tmp_path)) == _list_members(wheel)
+
+
+def test_installed_wheel_loads_every_config(python, tmp_path):
+    # -I: neither the folder it runs in nor PYTHONPATH can bring back the source tree
+    report = tmp_path / "report.json"
+    _run(python, "-I", "-c", LOAD_CONFIGS, report, cwd=tmp_path)
+    found = json.loads(report.read_text("utf-8"))
+    assert found["errors"] == {}
+    expected = _list_sources("configs", "*.py")
+    assert any(name.startswith("pointrend/") for name in expected)
+    assert found["loaded"] == expected
+    assert found["model"]["Config"] == f"configs/pointrend/{found['model']['Name']}.py"
+    assert found["model"]["Weights"].startswith("https://download.openmmlab.com/mmsegmentation/")
+    environment = python.parent.parent.resolve()
+    assert Path(found["package"]).resolve().is_relative_to(environment)
+    assert not Path(found["package"]).resolve().is_relative_to(ROOT)
