@@ -1,5 +1,6 @@
 """Predicting the label map of an image file, however large the image."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
 from mmseg_pointrend.apis.images import check_labels_path, read_image, write_labels
-from mmseg_pointrend.core import Window, list_windows, slide_labels
+from mmseg_pointrend.core import Window, decide, list_windows, slide_labels
 
 
 def predict(
@@ -159,25 +160,23 @@ def predict_sliding(
     for rows, found in slide_labels(
         progress, size, partial(_window_logits, model, image), partial(_decide, model)
     ):
-        labels[rows] = found[0].cpu().numpy()
+        labels[rows] = found[0][0].cpu().numpy()
     return labels
 
 
-def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Tensor:
-    """Predict a window's (1, K, h, w) logits."""
+def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Sequence[Tensor]:
+    """Predict a window's (1, K, h, w) logits, the only ones."""
     pixels = torch.from_numpy(image[window.slices]).permute(2, 0, 1)
     # The preprocessor records in the sample how it pads, to the right and below.
     batch = dict(inputs=[pixels], data_samples=[SegDataSample()])
     inputs = model.data_preprocessor(batch, training=False)["inputs"]
     logits = model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:])])
-    return logits[..., : pixels.shape[1], : pixels.shape[2]]
+    return [logits[..., : pixels.shape[1], : pixels.shape[2]]]
 
 
 def _decide(model: nn.Module, logits: Tensor) -> Tensor:
     """Turn (N, K, R, W) logits into (N, R, W) labels, for heads of any kind."""
-    if logits.shape[1] == 1:
-        return logits[:, 0].sigmoid() > model.decode_head.threshold
-    return logits.argmax(dim=1)
+    return decide(logits, getattr(model.decode_head, "threshold", None))
 
 
 def _label_dtype(model: nn.Module) -> type[np.integer]:

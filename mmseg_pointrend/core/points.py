@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmseg_pointrend.core.shapes import check_same_first, check_shape
+
 
 def point_sample(features: Tensor, points: Tensor) -> Tensor:
     """Read feature maps at real-valued points by bilinear interpolation (paper, sec. 3.2).
@@ -23,8 +25,13 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
 
     Raises:
         ValueError: for shapes other than these.
+
+    Example:
+        >>> features = torch.tensor([[[[0.0, 4.0]]]])  # pixel centres at x = 0.25 and 0.75
+        >>> point_sample(features, torch.tensor([[[0.25, 0.5], [0.5, 0.5]]]))
+        tensor([[[0., 2.]]])
     """
-    _check_map_and_points("features", features, 4, points)
+    _check_map_and_points("features", features, "(N, C, h, w)", points)
     dtype = torch.promote_types(points.dtype, torch.promote_types(features.dtype, torch.float32))
     grid = (2 * points.to(dtype) - 1).unsqueeze(2)
     sampled = F.grid_sample(
@@ -47,8 +54,12 @@ def label_sample(labels: Tensor, points: Tensor) -> Tensor:
 
     Raises:
         ValueError: for shapes other than these.
+
+    Example:
+        >>> label_sample(torch.tensor([[[3, 7]]]), torch.tensor([[[0.4, 0.5], [0.6, 0.5]]]))
+        tensor([[3, 7]])
     """
-    _check_map_and_points("labels", labels, 3, points)
+    _check_map_and_points("labels", labels, "(N, H, W)", points)
     height, width = labels.shape[1:]
     # A point on the edge between two pixels goes to the even one, as in torch's nearest
     # grid_sample.
@@ -67,7 +78,16 @@ def pixel_centers(indices: Tensor, size: tuple[int, int], dtype: torch.dtype) ->
 
     Returns:
         (N, P, 2), (x, y) in [0, 1].
+
+    Raises:
+        ValueError: for indices of another shape.
+
+    Example:
+        >>> pixel_centers(torch.tensor([[0, 3]]), (1, 4), torch.float32)
+        tensor([[[0.1250, 0.5000],
+                 [0.8750, 0.5000]]])
     """
+    check_shape("indices", indices, "(N, P)")
     height, width = size
     x = (indices % width).to(dtype)
     y = indices.div(width, rounding_mode="floor").to(dtype)
@@ -101,6 +121,11 @@ def regular_grid(
 
     Raises:
         ValueError: for no points, or an empty map.
+
+    Example:
+        >>> regular_grid(2, (1, 2))
+        tensor([[0.2500, 0.5000],
+                [0.7500, 0.5000]])
     """
     height, width = size
     if min(num_points, height, width) < 1:
@@ -118,12 +143,7 @@ def regular_grid(
     return torch.stack([x, y], dim=-1)
 
 
-def _check_map_and_points(name: str, values: Tensor, dims: int, points: Tensor) -> None:
-    layout = "(N, C, h, w)" if dims == 4 else "(N, H, W)"
-    if values.dim() != dims:
-        raise ValueError(f"{name} must have shape {layout}, got {tuple(values.shape)}")
-    if points.dim() != 3 or points.shape[2] != 2 or points.shape[0] != values.shape[0]:
-        raise ValueError(
-            f"points must have shape (N, P, 2) with N = {values.shape[0]} as in {name}, "
-            f"got {tuple(points.shape)}"
-        )
+def _check_map_and_points(name: str, values: Tensor, layout: str, points: Tensor) -> None:
+    check_shape(name, values, layout)
+    check_shape("points", points, "(N, P, 2)")
+    check_same_first("points", points, name, values)

@@ -6,7 +6,7 @@ But windows come from the top downwards, so once one begins at row y nothing wil
 rows above y any more. Their labels can be decided and their logits forgotten.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -45,6 +45,10 @@ def list_windows(
 
     Raises:
         ValueError: for sizes below 1, or a stride that leaves pixels between windows.
+
+    Example:
+        >>> [window.left for window in list_windows((4, 10), window=(4, 4), stride=(4, 4))]
+        [0, 4, 6]
     """
     for name, sides in (("window", window), ("stride", stride), ("size", size)):
         if len(sides) != 2 or min(sides) < 1:
@@ -65,9 +69,9 @@ def list_windows(
 def slide_labels(
     windows: Iterable[Window],
     size: tuple[int, int],
-    predict: Callable[[Window], Tensor],
+    predict: Callable[[Window], Sequence[Tensor]],
     decide: Callable[[Tensor], Tensor],
-) -> Iterator[tuple[slice, Tensor]]:
+) -> Iterator[tuple[slice, list[Tensor]]]:
     """Predict windows, average them where they overlap, and decide rows as they are finished.
 
     At any time the logits of one band of rows are held, a window high and the image wide.
@@ -76,27 +80,43 @@ def slide_labels(
         windows: all of one size and none above the one before it, covering the image, as
             `list_windows` gives them.
         size: (H, W) of the image.
-        predict: window -> (N, K, h, w) logits, (h, w) being the window's size.
+        predict: window -> one or several predictions of it, each (N, K, h, w) logits, (h, w) being
+            the window's size.
         decide: (N, K, R, W) mean logits of R rows -> (N, R, W) labels; the logits are overwritten
             afterwards.
 
     Yields:
-        Rows of the image, from the top, and their labels.
+        Rows of the image, from the top, and their labels by each of the predictions.
 
     Raises:
         ValueError: for logits whose size is not the window's.
+
+    Example:
+        >>> windows = list_windows((1, 3), window=(1, 2), stride=(1, 1))
+        >>> predict = lambda window: [torch.full((1, 1, 1, 2), float(window.left))]
+        >>> decide = lambda logits: (10 * logits[:, 0]).long()
+        >>> list(slide_labels(windows, (1, 3), predict, decide))
+        [(slice(0, 1, None), [tensor([[[ 0,  5, 10]]])])]
     """
     height, width = size
-    band = None
+    bands: list[LogitBand] = []
     for window in windows:
-        logits = predict(window)
-        if band is None:
-            band = LogitBand(window.bottom - window.top, width, logits)
-        if window.top > band.top:
-            yield band.finish(window.top, decide)
-        band.add(window, logits)
-    if band is not None:
-        yield band.finish(height, decide)
+        maps = predict(window)
+        if not bands:
+            bands = [LogitBand(window.bottom - window.top, width, logits) for logits in maps]
+        if window.top > bands[0].top:
+            yield _finish(bands, window.top, decide)
+        for band, logits in zip(bands, maps, strict=True):
+            band.add(window, logits)
+    if bands:
+        yield _finish(bands, height, decide)
+
+
+def _finish(
+    bands: list["LogitBand"], bottom: int, decide: Callable[[Tensor], Tensor]
+) -> tuple[slice, list[Tensor]]:
+    rows = slice(bands[0].top, bottom)
+    return rows, [band.finish(bottom, decide) for band in bands]
 
 
 class LogitBand:
@@ -136,19 +156,18 @@ class LogitBand:
         self.total[..., rows, columns] += logits
         self.count[rows, columns] += 1
 
-    def finish(self, bottom: int, decide: Callable[[Tensor], Tensor]) -> tuple[slice, Tensor]:
+    def finish(self, bottom: int, decide: Callable[[Tensor], Tensor]) -> Tensor:
         """Decide the rows above `bottom` from the mean of their windows, and move the band there.
 
         Returns:
-            The rows, and what `decide` makes of their (N, K, R, W) mean logits.
+            What `decide` makes of their (N, K, R, W) mean logits.
         """
-        rows = slice(self.top, bottom)
         done = bottom - self.top
         labels = decide(self.total[..., :done, :].div_(self.count[:done]))
         for held in (self.total, self.count):
             _shift_up(held, done)
         self.top = bottom
-        return rows, labels
+        return labels
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:

@@ -4,20 +4,89 @@ This is the plain, dense form: every step holds all logits of its grid. It is wr
 to be the reference that any faster renderer must equal; `core.label_rendering` is one.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_pointrend.core.budget import NumPoints, check_num_points, resolve_num_points
+from mmseg_pointrend.core.geometry import Resize
 from mmseg_pointrend.core.points import pixel_centers
-from mmseg_pointrend.core.selection import uncertain_pixels
+from mmseg_pointrend.core.shapes import check_shape
 from mmseg_pointrend.core.uncertainty import Margin, logit_margin
 
+#: The point head with its features: (N, P, 2) points -> (N, K, P) logits.
 PredictPoints = Callable[[Tensor], Tensor]
+
+#: The rule of the paper's sec. 5: as many points as the picture's map of stride 16 has pixels.
+STRIDE_16 = "stride-16"
+
+
+@dataclass(frozen=True)
+class Subdivision:
+    """How a coarse prediction is rendered.
+
+    Attributes:
+        steps: number of subdivision steps; 0 leaves the coarse prediction as it is.
+        num_points: N of the paper, points re-predicted in every step (all pixels if fewer): a
+            number; or "stride-16", the number of pixels of the last grid's map of stride 16 (8192
+            for 1024x2048); or a fraction of the last grid's pixels, a float in (0, 1].
+        scale_factor: enlargement in a step, an integer >= 2.
+        max_margin: only pixels whose margin is below it are predicted anew, at most N. A step that
+            finds none does not ask the point head.
+        margin: (N, K, H, W) logits -> (N, H, W) margins, which order the pixels.
+
+    Raises:
+        ValueError: for a setting out of range.
+
+    Example:
+        >>> Subdivision(steps=2, num_points="stride-16").count_points((256, 512))
+        8192
+        >>> Subdivision(steps=3).grid_size((16, 32))
+        (128, 256)
+    """
+
+    steps: int = 2
+    num_points: int | float | str = 8192
+    scale_factor: int = 2
+    max_margin: float = math.inf
+    margin: Margin = logit_margin
+
+    def __post_init__(self) -> None:
+        if not _is_integer(self.steps) or self.steps < 0:
+            raise ValueError(f"steps must be an integer >= 0, got {self.steps!r}")
+        _check_budget(self.num_points)
+        if not _is_integer(self.scale_factor) or self.scale_factor < 2:
+            raise ValueError(f"scale_factor must be an integer >= 2, got {self.scale_factor!r}")
+        if not self.max_margin > 0:
+            raise ValueError(
+                f"max_margin must be > 0, got {self.max_margin!r}; 0 would predict no pixel"
+            )
+        if not callable(self.margin):
+            raise ValueError(
+                f"margin must be a function (N, K, ...) -> (N, ...), got {self.margin!r}"
+            )
+
+    def grid_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Size (H, W) of the last grid, given that of the coarse one."""
+        factor = self.scale_factor**self.steps
+        return size[0] * factor, size[1] * factor
+
+    def count_points(self, size: tuple[int, int]) -> int:
+        """N as a number, given the size (h, w) of the coarse grid."""
+        if isinstance(self.num_points, Integral):
+            return int(self.num_points)
+        height, width = self.grid_size(size)
+        if isinstance(self.num_points, str):
+            return max(1, math.ceil(height / 16) * math.ceil(width / 16))
+        return max(1, round(self.num_points * height * width))
+
+    def more_steps(self, number: int) -> "Subdivision":
+        """The same with so many steps more (or fewer)."""
+        return dataclasses.replace(self, steps=self.steps + number)
 
 
 @dataclass(frozen=True)
@@ -39,43 +108,41 @@ class SubdivisionStep:
 
 
 def subdivide(
-    coarse_logits: Tensor,
-    predict_points: PredictPoints,
-    steps: int,
-    num_points: NumPoints,
-    scale_factor: int = 2,
-    margin: Margin = logit_margin,
-    max_margin: float = math.inf,
+    coarse_logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision
 ) -> Iterator[SubdivisionStep]:
     """Render step by step: enlarge bilinearly, then re-predict the most uncertain pixels.
 
     Args:
         coarse_logits: (N, K, h, w).
         predict_points: (N, P, 2) points -> (N, K, P) logits; the point head with its features.
-        steps: number of subdivision steps.
-        num_points: N of the paper, points re-predicted in every step (all pixels if fewer); see
-            `resolve_num_points` for budgets other than a number.
-        scale_factor: enlargement in a step, an integer >= 2.
-        margin: (N, K, H, W) logits -> (N, H, W) margins.
-        max_margin: only pixels whose margin is below it are predicted anew, at most `num_points`.
-            A step that finds none does not ask the point head.
+        subdivision: how many steps and points, and which ones.
 
     Yields:
         One record a step; its grid is `scale_factor` times the one before.
 
     Raises:
-        ValueError: for settings out of range.
+        ValueError: for logits of another shape.
+
+    Example:
+        >>> coarse = torch.tensor([[[[-4.0, 4.0]]]])
+        >>> subdivision = Subdivision(steps=1, num_points=4)
+        >>> (step,) = subdivide(coarse, lambda points: torch.full((1, 1, 4), 9.0), subdivision)
+        >>> step.logits
+        tensor([[[[-4.,  9.,  9.,  4.],
+                  [-4.,  9.,  9.,  4.]]]])
     """
-    check_subdivision(steps, num_points, scale_factor, max_margin)
-    num_points = resolve_num_points(
-        num_points, tuple(side * scale_factor**steps for side in coarse_logits.shape[2:])
-    )
+    check_shape("coarse_logits", coarse_logits, "(N, K, h, w)")
+    num_points = subdivision.count_points((coarse_logits.shape[2], coarse_logits.shape[3]))
     logits = coarse_logits
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    for _ in range(steps):
-        size = (logits.shape[2] * scale_factor, logits.shape[3] * scale_factor)
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        indices, refined = uncertain_pixels(margin(logits), num_points, max_margin)
+    for _ in range(subdivision.steps):
+        size = (
+            logits.shape[2] * subdivision.scale_factor,
+            logits.shape[3] * subdivision.scale_factor,
+        )
+        logits = Resize(*size).apply(logits)
+        margins = subdivision.margin(logits)
+        indices, refined = uncertain_pixels(margins, num_points, subdivision.max_margin)
         points = pixel_centers(indices, size, dtype)
         if indices.shape[1]:
             logits = _replaced(logits, indices, refined, predict_points(points))
@@ -92,35 +159,97 @@ def _replaced(logits: Tensor, indices: Tensor, refined: Tensor, predicted: Tenso
 
 
 def render(
-    coarse_logits: Tensor,
-    predict_points: PredictPoints,
-    steps: int,
-    num_points: NumPoints,
-    scale_factor: int = 2,
-    margin: Margin = logit_margin,
-    max_margin: float = math.inf,
+    coarse_logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision
 ) -> Tensor:
     """Render coarse logits; the arguments are those of `subdivide`.
 
     Returns:
         (N, K, h * scale_factor ** steps, w * scale_factor ** steps); for 0 steps the coarse logits.
+
+    Raises:
+        ValueError: for logits of another shape.
+
+    Example:
+        >>> coarse = torch.randn(1, 2, 7, 7)
+        >>> predict_points = lambda points: points.transpose(1, 2)  # (N, P, 2) -> (N, 2, P)
+        >>> render(coarse, predict_points, Subdivision(steps=5, num_points=28 * 28)).shape
+        torch.Size([1, 2, 224, 224])
     """
+    check_shape("coarse_logits", coarse_logits, "(N, K, h, w)")
     logits = coarse_logits
-    for step in subdivide(
-        coarse_logits, predict_points, steps, num_points, scale_factor, margin, max_margin
-    ):
+    for step in subdivide(coarse_logits, predict_points, subdivision):
         logits = step.logits
     return logits
 
 
-def check_subdivision(
-    steps: int, num_points: NumPoints, scale_factor: int = 2, max_margin: float = math.inf
-) -> None:
-    """Raise ValueError, naming the argument, if `subdivide` could not take these."""
-    if not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps must be an integer >= 0, got {steps!r}")
-    check_num_points(num_points)
-    if not isinstance(scale_factor, int) or scale_factor < 2:
-        raise ValueError(f"scale_factor must be an integer >= 2, got {scale_factor!r}")
-    if not max_margin > 0:
-        raise ValueError(f"max_margin must be > 0, got {max_margin!r}; 0 would predict no pixel")
+def most_uncertain_pixels(margins: Tensor, num_points: int) -> Tensor:
+    """Choose the pixels of smallest margin (paper, sec. 3.1, "Inference").
+
+    Args:
+        margins: (N, H, W).
+        num_points: how many in each region; all pixels where there are fewer.
+
+    Returns:
+        (N, min(num_points, H W)) flat indices y * W + x, the most uncertain first.
+
+    Raises:
+        ValueError: for `num_points` < 1, or margins of another shape.
+
+    Example:
+        >>> most_uncertain_pixels(torch.tensor([[[0.9, 0.1], [0.5, 0.7]]]), 2)
+        tensor([[1, 2]])
+    """
+    check_shape("margins", margins, "(N, H, W)")
+    if not _is_integer(num_points) or num_points < 1:
+        raise ValueError(f"num_points (N) must be an integer >= 1, got {num_points!r}")
+    flat = margins.flatten(1)
+    return flat.topk(min(num_points, flat.shape[1]), dim=1, largest=False).indices
+
+
+def uncertain_pixels(
+    margins: Tensor, num_points: int, max_margin: float = math.inf
+) -> tuple[Tensor, Tensor]:
+    """Choose the pixels of smallest margin among those with a margin below `max_margin`.
+
+    Args:
+        margins: (N, H, W).
+        num_points: how many in each region at most.
+        max_margin: pixels with this margin or a larger one count as certain.
+
+    Returns:
+        (N, P) flat indices, the most uncertain first, P being the largest number in any region,
+        and (N, P) bool: which of them are below `max_margin`.
+
+    Raises:
+        ValueError: for `num_points` < 1, or margins of another shape.
+
+    Example:
+        >>> margins = torch.tensor([[[0.9, 0.1]], [[0.8, 0.7]]])
+        >>> indices, refined = uncertain_pixels(margins, 2, max_margin=0.5)
+        >>> indices.tolist(), refined.tolist()
+        ([[1], [1]], [[True], [False]])
+    """
+    indices = most_uncertain_pixels(margins, num_points)
+    if max_margin == math.inf:
+        return indices, torch.ones_like(indices, dtype=torch.bool)
+    below = margins.flatten(1).gather(1, indices) < max_margin
+    count = int(below.sum(1).max()) if below.numel() else 0
+    return indices[:, :count], below[:, :count]
+
+
+def _check_budget(num_points: int | float | str) -> None:
+    if _is_integer(num_points):
+        valid = num_points >= 1  # type: ignore[operator]
+    elif isinstance(num_points, float):
+        valid = 0 < num_points <= 1
+    else:
+        valid = num_points == STRIDE_16
+    if not valid:
+        raise ValueError(
+            "num_points (N) must be an integer >= 1, a fraction of the pixels in (0.0, 1.0] or "
+            f"{STRIDE_16!r}, got {num_points!r}"
+        )
+
+
+def _is_integer(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)

@@ -3,79 +3,107 @@
 The paper measures uncertainty in a semantic map as the difference between the two most confident
 class probabilities (sec. 5) and in a binary mask as the distance of the probability to 0.5 (sec.
 4). detectron2 and mmsegmentation, and with them the published weights, use the logits instead.
+
+Any callable is a margin. One that is a `BoundedMargin` besides says how small the difference of
+the two largest logits must be for a given margin; labels are then rendered the sparse way.
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
+#: (N, K, ...) logits -> (N, ...) margins, the smaller the less certain.
+Margin = Callable[[Tensor], Tensor]
 
-class Margin(ABC):
-    """A measure of certainty: called with (N, K, ...) logits it gives (N, ...) margins >= 0."""
+
+class BoundedMargin(ABC):
+    """A margin that the gap, the difference of the two largest logits, bounds from below."""
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Measure logits; for one channel, the distance to a probability of 0.5."""
+        """Measure logits; for one channel, the distance to a probability of 0.5.
+
+        Args:
+            logits: (N, K, ...).
+
+        Returns:
+            (N, ...), >= 0.
+
+        Raises:
+            ValueError: for logits without a dimension of classes.
+        """
+        if logits.dim() < 2 or logits.shape[1] < 1:
+            raise ValueError(
+                f"logits must have shape (N, K, ...) with K >= 1, got {tuple(logits.shape)}"
+            )
         if logits.shape[1] == 1:
             return self.of_binary(logits[:, 0])
         largest, second, _ = two_largest(logits)
-        return self.of_largest(largest, second, logits.logsumexp(1) if self.normalised else None)
-
-    #: whether `of_largest` needs the logarithm of the sum of the exponentials of all logits
-    normalised: bool
+        return self.of_largest(largest, second, logits)
 
     @abstractmethod
     def of_binary(self, logit: Tensor) -> Tensor:
         """Measure the one logit of a binary prediction."""
 
     @abstractmethod
-    def of_largest(self, largest: Tensor, second: Tensor, normaliser: Tensor | None) -> Tensor:
-        """Measure, given the two largest of K logits and, if `normalised`, their logsumexp."""
+    def of_largest(self, largest: Tensor, second: Tensor, logits: Tensor) -> Tensor:
+        """Measure (N, K, ...) logits of which the two largest, (N, ...), are known already."""
 
     @abstractmethod
-    def logit_margin_at(self, margin: float, num_classes: int) -> float:
-        """Find the logit margin above which this margin is certainly above the given one."""
+    def gap_at(self, margin: Tensor, num_classes: int) -> Tensor:
+        """Find the gaps from which on the margin is certainly not below the given one."""
 
 
-class LogitMargin(Margin):
-    """Difference of the two largest logits; for one channel the absolute logit."""
+class LogitMargin(BoundedMargin):
+    """Difference of the two largest logits; for one channel the absolute logit.
 
-    normalised = False
+    Example:
+        >>> LogitMargin()(torch.tensor([[[3.0], [1.0], [-2.0]]]))
+        tensor([[2.]])
+    """
 
-    def of_binary(self, logit: Tensor) -> Tensor:  # noqa: D102
+    def of_binary(self, logit: Tensor) -> Tensor:
+        """Measure the distance to the logit 0."""
         return logit.abs()
 
-    def of_largest(self, largest: Tensor, second: Tensor, normaliser: Tensor | None) -> Tensor:  # noqa: D102
+    def of_largest(self, largest: Tensor, second: Tensor, logits: Tensor) -> Tensor:
+        """Measure the gap itself."""
         return largest - second
 
-    def logit_margin_at(self, margin: float, num_classes: int) -> float:  # noqa: D102
+    def gap_at(self, margin: Tensor, num_classes: int) -> Tensor:
+        """Give the margin back, which is the gap."""
         return margin
 
 
-class ProbabilityMargin(Margin):
+class ProbabilityMargin(BoundedMargin):
     """Difference of the two largest class probabilities (paper, sec. 5), in [0, 1].
 
     For one channel these are sigmoid(x) and 1 - sigmoid(x).
+
+    Example:
+        >>> ProbabilityMargin()(torch.tensor([[[0.0], [1.0]]]))
+        tensor([[0.4621]])
     """
 
-    normalised = True
-
-    def of_binary(self, logit: Tensor) -> Tensor:  # noqa: D102
+    def of_binary(self, logit: Tensor) -> Tensor:
+        """Measure |2 p - 1|."""
         # sigmoid(x) - sigmoid(-x) = tanh(x / 2), without the rounding of a difference near 1.
         return (logit.abs() / 2).tanh()
 
-    def of_largest(self, largest: Tensor, second: Tensor, normaliser: Tensor | None) -> Tensor:  # noqa: D102
-        # exp(largest) - exp(second) over the sum of all, without the rounding of a difference.
-        return -(largest - normaliser).exp() * (second - largest).expm1()
+    def of_largest(self, largest: Tensor, second: Tensor, logits: Tensor) -> Tensor:
+        """Measure (e^largest - e^second) / sum of e^logit."""
+        # Without the rounding of a difference.
+        return -(largest - logits.logsumexp(1)).exp() * (second - largest).expm1()
 
-    def logit_margin_at(self, margin: float, num_classes: int) -> float:
-        """Invert the smallest probability margin that a logit margin m allows.
+    def gap_at(self, margin: Tensor, num_classes: int) -> Tensor:
+        """Invert the smallest probability margin that a gap m allows.
 
         It is (1 - e^-m) / (1 + (K - 1) e^-m): all other classes as strong as the second.
         """
-        if margin >= 1:
-            return math.inf
-        return math.log((1 + margin * (num_classes - 1)) / (1 - margin))
+        gap = ((1 + margin * (num_classes - 1)) / (1 - margin)).log()
+        return torch.where(margin < 1, gap, math.inf)
 
 
 def two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,4 +123,4 @@ def two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 logit_margin = LogitMargin()
 probability_margin = ProbabilityMargin()
-MARGINS: dict[str, Margin] = {"logit": logit_margin, "probability": probability_margin}
+MARGINS: dict[str, BoundedMargin] = {"logit": logit_margin, "probability": probability_margin}

@@ -4,7 +4,7 @@ from mmseg_pointrend import compat
 
 compat.setup()
 
-from mmseg_pointrend.models.point_head import PointMLP  # noqa: E402
+from mmseg_pointrend.models.point_mlp import PointMLP  # noqa: E402
 from mmseg_pointrend.models.pointrend_head import PointRendHead  # noqa: E402
 from mmseg_pointrend.models.segmentor import PointRend  # noqa: E402
 from mmseg_pointrend.models.tta import PointRendTTA  # noqa: E402

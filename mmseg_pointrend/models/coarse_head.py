@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
-from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmseg_pointrend.models.feature_maps import listed_indices
-from mmseg_pointrend.models.losses import ignored_loss, listed
+from mmseg_pointrend.core import Resize
+from mmseg_pointrend.models.feature_maps import indices_of
+from mmseg_pointrend.models.losses import ignored_loss, modules_of
 
 #: What a head makes of the feature maps: logits, or a sequence that begins with them.
 CoarseOutput = Tensor | Sequence[Tensor]
@@ -103,23 +103,23 @@ def coarse_losses(
         # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
         outputs = output if isinstance(output, list | tuple) else [output]
         zero = sum(ignored_loss(values) for values in outputs)
-        return {loss.loss_name: zero for loss in listed(head.loss_decode)}
+        return {loss.loss_name: zero for loss in modules_of(head.loss_decode)}
     if head.align_corners:
-        output = _resize_by_pixel_centers(output, labels.shape[2:])
+        output = _enlarge(output, (labels.shape[2], labels.shape[3]))
     return head.loss_by_feat(output, data_samples)
 
 
-def _resize_by_pixel_centers(output: CoarseOutput, size: Sequence[int]) -> CoarseOutput:
+def _enlarge(output: CoarseOutput, size: tuple[int, int]) -> CoarseOutput:
     """Enlarge maps to the labels, as rendering does; the head then finds nothing left to resize.
 
     A head with `align_corners=True` would learn logits for other places than those where points
     and steps read them, half a cell away at the border.
     """
     if isinstance(output, list | tuple):
-        return type(output)(_resize_by_pixel_centers(values, size) for values in output)
+        return type(output)(_enlarge(values, size) for values in output)
     if output.dim() != 4:
         return output
-    return resize(output, size=tuple(size), mode="bilinear", align_corners=False)
+    return Resize(*size).apply(output)
 
 
 def _explain(head: nn.Module, inputs: Sequence[Tensor], error: Exception) -> str | None:
@@ -131,7 +131,7 @@ def _explain(head: nn.Module, inputs: Sequence[Tensor], error: Exception) -> str
             "images or more in a batch, or give coarse_head a norm_cfg without batches, such as "
             "dict(type='GN', num_groups=32)"
         )
-    indices, expected = listed_indices(head), getattr(head, "in_channels", None)
+    indices, expected = indices_of(head), getattr(head, "in_channels", None)
     if not all(isinstance(inputs[index], Tensor) for index in indices):
         return None
     found = [inputs[index].shape[1] for index in indices]

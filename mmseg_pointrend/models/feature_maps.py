@@ -15,19 +15,19 @@ def check_feature_maps(
     Args:
         inputs: feature maps, each (N, C_i, h_i, w_i).
         coarse_head: has `in_index`, one or several.
-        point_head: has lists `in_index` and `in_channels`.
+        point_head: has `in_index` and `in_channels`, one or several.
 
     Raises:
         ValueError: naming the setting, and what was found.
     """
     for name, head in (("coarse_head", coarse_head), ("point_head", point_head)):
-        for index in listed_indices(head):
+        for index in indices_of(head):
             if not -len(inputs) <= index < len(inputs):
                 raise ValueError(
                     f"{name}.in_index={head.in_index} is out of range: there are {len(inputs)} "
                     f"feature maps, so an index lies in [0, {len(inputs) - 1}]"
                 )
-    for index, channels in zip(point_head.in_index, point_head.in_channels, strict=True):
+    for index, channels in zip(indices_of(point_head), channels_of(point_head), strict=True):
         if not isinstance(inputs[index], Tensor):
             raise ValueError(
                 f"point_head.in_index={point_head.in_index}: feature map {index} is a "
@@ -40,6 +40,11 @@ def check_feature_maps(
             )
 
 
-def listed_indices(head: nn.Module) -> list[int]:
+def indices_of(head: nn.Module) -> list[int]:
     """List the feature maps that a head reads; mmsegmentation's heads hold one index or several."""
     return [head.in_index] if isinstance(head.in_index, int) else list(head.in_index)
+
+
+def channels_of(head: nn.Module) -> list[int]:
+    """List the channels of the feature maps that a point head reads."""
+    return [head.in_channels] if isinstance(head.in_channels, int) else list(head.in_channels)

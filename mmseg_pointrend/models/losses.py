@@ -28,7 +28,7 @@ def build_losses(config: dict | Sequence[dict] | None, out_channels: int) -> nn.
     return losses
 
 
-def listed(modules: nn.Module) -> list[nn.Module]:
+def modules_of(modules: nn.Module) -> list[nn.Module]:
     """List losses or heads, which mmsegmentation holds as one module or a `ModuleList`."""
     return list(modules) if isinstance(modules, nn.ModuleList) else [modules]
 

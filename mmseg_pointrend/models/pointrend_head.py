@@ -1,25 +1,27 @@
 """PointRend as one decode head: a coarse head, and a point head that renders its prediction."""
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModule
-from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
 from mmseg_pointrend.core import (
-    MARGINS,
+    Margin,
+    PointFeatures,
+    PredictPoints,
+    Resize,
+    Subdivision,
     SubdivisionStep,
-    check_subdivision,
-    check_training_selection,
+    decide,
     label_sample,
-    point_sample,
     render,
     render_labels,
-    select_training_points,
     subdivide,
 )
 from mmseg_pointrend.models.class_settings import (
@@ -34,12 +36,15 @@ from mmseg_pointrend.models.coarse_head import (
     main_logits,
     run_coarse_head,
 )
-from mmseg_pointrend.models.feature_maps import check_feature_maps
-from mmseg_pointrend.models.losses import build_losses, check_binary_loss, listed, masked_losses
+from mmseg_pointrend.models.feature_maps import check_feature_maps, indices_of
+from mmseg_pointrend.models.losses import build_losses, check_binary_loss, masked_losses, modules_of
+from mmseg_pointrend.models.parts import (
+    build_margin,
+    build_sampler,
+    check_point_head,
+    check_point_logits,
+)
 from mmseg_pointrend.models.restoring import restoring_warp
-
-#: Keys of mmsegmentation's two-element head list -> ours.
-UPSTREAM_PREFIXES = {"0.": "coarse_head.", "1.": "point_head."}
 
 
 @MODELS.register_module()
@@ -63,13 +68,13 @@ class PointRendHead(BaseModule):
         out_channels: K. `num_classes` by default; 1 for two classes told apart by one logit.
         threshold: with one output channel, the probability above which a pixel is class 1.
         ignore_index: label of pixels that count in no loss.
-        training_points: arguments of `core.select_training_points`: `num_points`, and `strategy`
-            (a row of the paper's Table 4) or `oversample_ratio` and `importance_sample_ratio`.
-        subdivision: arguments of `core.render`: `steps`, `num_points`, `scale_factor`,
-            `max_margin`. 0 steps give the coarse prediction. `num_points` (N) is a number of
-            points, "stride-16" or a fraction of the pixels, see `core.resolve_num_points`.
+        training_points: settings of `core.TrainingPoints`: `num_points`, and `strategy` (a row of
+            the paper's Table 4) or `oversample_ratio` and `importance_sample_ratio`; or config of a
+            sampler of one's own.
+        subdivision: settings of `core.Subdivision`: `steps`, `num_points`, `scale_factor`,
+            `max_margin`. 0 steps give the coarse prediction.
         uncertainty: "logit" (as detectron2, mmsegmentation and the published weights) or
-            "probability" (as the paper's text).
+            "probability" (as the paper's text); or name or config of a margin of one's own.
         coarse_at_fine: resize the coarse logits, bilinearly, to the size of the fine-grained map
             (of several, the one with the most pixels) before the point head's coarse features are
             read from them. Where the two sizes are equal, nothing changes.
@@ -82,6 +87,8 @@ class PointRendHead(BaseModule):
 
     #: Pixel centres are at (i + 0.5) / S everywhere, see `mmseg_pointrend.core`.
     align_corners = False
+    #: Where mmsegmentation's list of two heads has its parts -> where they lie here.
+    upstream_prefixes = {"0.": "coarse_head.", "1.": "point_head."}
 
     def __init__(
         self,
@@ -93,30 +100,31 @@ class PointRendHead(BaseModule):
         ignore_index: int = 255,
         training_points: dict | None = None,
         subdivision: dict | None = None,
-        uncertainty: str = "logit",
+        uncertainty: str | dict | Callable = "logit",
         coarse_at_fine: bool = False,
         loss_point: dict | Sequence[dict] | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        self.training_points = training_points or dict(num_points=2048)
-        self.subdivision = subdivision or dict(steps=2, num_points=8192)
-        check_training_selection(**self.training_points)
-        check_subdivision(**self.subdivision)
-        if uncertainty not in MARGINS:
-            raise ValueError(f"uncertainty must be one of {list(MARGINS)}, got {uncertainty!r}")
-        self.margin = MARGINS[uncertainty]
-        self.coarse_at_fine = coarse_at_fine
-
         classes = resolve_classes(num_classes, out_channels, threshold, ignore_index)
         self.num_classes, self.out_channels, self.threshold, self.ignore_index = classes
+        margin = build_margin(uncertainty, self.out_channels)
+        self.training_points = build_sampler(training_points)
+        self.subdivision = Subdivision(**(subdivision or {}), margin=margin)
+        self.coarse_at_fine = coarse_at_fine
         self.coarse_head = MODELS.build(complete_coarse_config(coarse_head, classes))
         check_coarse_head(self.coarse_head)
         self.point_head = MODELS.build(complete_point_config(point_head, classes))
+        check_point_head(self.point_head)
         self.loss_point = build_losses(loss_point, self.out_channels)
-        for loss in listed(self.coarse_head.loss_decode):
+        for loss in modules_of(self.coarse_head.loss_decode):
             check_binary_loss("coarse_head.loss_decode", loss, self.out_channels)
         self._register_load_state_dict_pre_hook(_rename_upstream_keys)
+
+    @property
+    def margin(self) -> Margin:
+        """What tells how certain a prediction is, in training and in inference."""
+        return self.subdivision.margin
 
     # ---- prediction ------------------------------------------------------------------------------
 
@@ -137,7 +145,7 @@ class PointRendHead(BaseModule):
             (N, K, h s^T, w s^T) logits, (h, w) being the coarse grid, s the scale factor and T the
             number of steps.
         """
-        return render(**self._rendering(inputs, extra_steps, coarse_logits))
+        return render(*self._rendering(inputs, extra_steps, coarse_logits))
 
     def predict_labels(
         self,
@@ -176,47 +184,34 @@ class PointRendHead(BaseModule):
         Returns:
             What `predict_labels` gives after 0 subdivision steps.
         """
-        # Without steps no points are predicted, so nothing is needed to predict them.
-        rendering = dict(
-            self.subdivision,
-            steps=0,
-            coarse_logits=coarse_logits,
-            predict_points=None,
-            margin=self.margin,
-        )
+        subdivision = dataclasses.replace(self.subdivision, steps=0)
+        rendering = _Rendering(coarse_logits, _no_points, subdivision)
         return self._render_labels(rendering, batch_img_metas, input_size)
 
     def _render_labels(
-        self, rendering: dict, batch_img_metas: list[dict], input_size: tuple[int, int]
+        self, rendering: "_Rendering", batch_img_metas: list[dict], input_size: tuple[int, int]
     ) -> list[Tensor]:
-        finer = rendering.get("scale_factor", 2) ** rendering["steps"]
-        grid = tuple(side * finer for side in rendering["coarse_logits"].shape[2:])
+        coarse = rendering.coarse_logits
+        grid = rendering.subdivision.grid_size((coarse.shape[2], coarse.shape[3]))
         warps = [restoring_warp(meta, input_size, grid) for meta in batch_img_metas]
-        threshold = 0.5 if self.threshold is None else self.threshold
-        return render_labels(**rendering, warps=warps, threshold=threshold)
+        return render_labels(*rendering, warps=warps, threshold=self.threshold)
 
     def render_steps(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[SubdivisionStep]]:
         """Render, and show every step: the coarse logits and a record of each subdivision step."""
         rendering = self._rendering(inputs)
-        return rendering["coarse_logits"], subdivide(**rendering)
+        return rendering.coarse_logits, subdivide(*rendering)
 
     def _rendering(
-        self,
-        inputs: Sequence[Tensor],
-        extra_steps: int = 0,
-        coarse_logits: Tensor | None = None,
-    ) -> dict:
+        self, inputs: Sequence[Tensor], extra_steps: int = 0, coarse_logits: Tensor | None = None
+    ) -> "_Rendering":
         """Put the arguments of `core.render` together."""
         if coarse_logits is None:
             coarse_logits = self.coarse_logits(inputs)
-        settings = dict(self.subdivision, steps=self.subdivision["steps"] + extra_steps)
-        # Once for all steps: `point_logits` leaves a map alone that has the size.
-        coarse_map = self._coarse_map(inputs, coarse_logits)
-        return dict(
-            coarse_logits=coarse_logits,
-            predict_points=lambda points: self.point_logits(inputs, coarse_map, points),
-            margin=self.margin,
-            **settings,
+        features = self.point_features(inputs, coarse_logits)
+        return _Rendering(
+            coarse_logits,
+            lambda points: self.point_logits(features, points),
+            self.subdivision.more_steps(extra_steps),
         )
 
     def predict(
@@ -238,9 +233,7 @@ class PointRendHead(BaseModule):
 
     def predict_by_feat(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Resize (N, K, h, w) logits to (N, K, *size); the same tensor if they have that size."""
-        if logits.shape[2:] == size:
-            return logits
-        return resize(logits, size=size, mode="bilinear", align_corners=False)
+        return Resize(*size).apply(logits)
 
     # ---- training --------------------------------------------------------------------------------
 
@@ -262,8 +255,10 @@ class PointRendHead(BaseModule):
         losses = add_prefix(
             coarse_losses(self.coarse_head, output, labels, batch_data_samples), "coarse"
         )
-        points = select_training_points(coarse_logits, margin=self.margin, **self.training_points)
-        point_logits = self.point_logits(inputs, coarse_logits, points)
+        with torch.no_grad():
+            points = self.training_points(coarse_logits, self.margin)
+        features = self.point_features(inputs, coarse_logits)
+        point_logits = self.point_logits(features, points)
         point_labels = label_sample(labels.squeeze(1), points)
         losses.update(add_prefix(self.point_losses(point_logits, point_labels), "point"))
         return losses
@@ -281,7 +276,7 @@ class PointRendHead(BaseModule):
         losses = masked_losses(self.loss_point, logits, labels, self.ignore_index)
         with torch.no_grad():
             valid = labels != self.ignore_index
-            hits = (self.labels_from_logits(logits) == labels) & valid
+            hits = (decide(logits, self.threshold) == labels) & valid
             losses["acc"] = 100 * hits.sum() / valid.sum().clamp(min=1)
         return losses
 
@@ -302,34 +297,45 @@ class PointRendHead(BaseModule):
         output = run_coarse_head(self.coarse_head, inputs)
         return output, main_logits(self.coarse_head, output, self.out_channels)
 
-    def point_logits(
-        self, inputs: Sequence[Tensor], coarse_logits: Tensor, points: Tensor
-    ) -> Tensor:
+    def point_features(self, inputs: Sequence[Tensor], coarse_logits: Tensor) -> PointFeatures:
+        """Say where the features of points are read, in training and in inference.
+
+        Args:
+            inputs: feature maps, each (N, C_i, h_i, w_i).
+            coarse_logits: (N, K, h, w).
+        """
+        fine = [inputs[index] for index in indices_of(self.point_head)]
+        if self.coarse_at_fine:
+            height, width = max((features.shape[2:] for features in fine), key=math.prod)
+            coarse_logits = Resize(height, width).apply(coarse_logits)
+        return PointFeatures(fine, coarse_logits)
+
+    def point_logits(self, features: PointFeatures, points: Tensor) -> Tensor:
         """Predict points: (N, P, 2) points -> (N, K, P) logits.
 
-        The one place where point-wise features are put together, in training and in inference.
+        Raises:
+            ValueError: if the point head gives something else.
         """
-        fine = [point_sample(inputs[index], points) for index in self.point_head.in_index]
-        fine = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
-        coarse_map = self._coarse_map(inputs, coarse_logits)
-        return self.point_head(fine, point_sample(coarse_map, points))
+        fine, coarse = features(points)
+        logits = self.point_head(fine, coarse)
+        check_point_logits(self.point_head, logits, coarse)
+        return logits
 
-    def _coarse_map(self, inputs: Sequence[Tensor], coarse_logits: Tensor) -> Tensor:
-        """Give the (N, K, ...) map in which the coarse features of points are read."""
-        if not self.coarse_at_fine:
-            return coarse_logits
-        sizes = [tuple(inputs[index].shape[2:]) for index in self.point_head.in_index]
-        return self.predict_by_feat(coarse_logits, max(sizes, key=math.prod))
 
-    def labels_from_logits(self, logits: Tensor) -> Tensor:
-        """Decide: (N, K, ...) logits -> (N, ...) int64 labels."""
-        if self.out_channels == 1:
-            return (logits[:, 0].sigmoid() > self.threshold).long()
-        return logits.argmax(dim=1)
+class _Rendering(NamedTuple):
+    """The arguments of `core.render`."""
+
+    coarse_logits: Tensor
+    predict_points: PredictPoints
+    subdivision: Subdivision
+
+
+def _no_points(points: Tensor) -> Tensor:
+    raise AssertionError("0 subdivision steps predict no points")
 
 
 def _rename_upstream_keys(state_dict: dict, prefix: str, *_: object) -> None:
     for key in list(state_dict):
-        for old, new in UPSTREAM_PREFIXES.items():
+        for old, new in PointRendHead.upstream_prefixes.items():
             if key.startswith(prefix + old):
                 state_dict[prefix + new + key[len(prefix + old) :]] = state_dict.pop(key)

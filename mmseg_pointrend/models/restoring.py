@@ -2,12 +2,15 @@
 
 from torch import Tensor
 
-from mmseg_pointrend.core import Crop, Flip, Resize, warp_map
+from mmseg_pointrend.core import Crop, Flip, Resize, Step, warp_map
 
 
 def restoring_warp(
-    meta: dict, input_size: tuple[int, int], grid: tuple[int, int] | None = None
-) -> list[Resize | Crop | Flip]:
+    meta: dict,
+    input_size: tuple[int, int],
+    grid: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> list[Step]:
     """Say how a predicted grid becomes the picture: cut padding off, flip back, resize.
 
     A grid that is not the network's input over again is resized to it first. One that is a whole
@@ -18,6 +21,7 @@ def restoring_warp(
             bottom), `flip`, `flip_direction`, `ori_shape`; each may be missing.
         input_size: (H, W) of the network's input.
         grid: (H, W) of the prediction; the input's by default.
+        align_corners: how to resize, as the model's head does.
 
     Returns:
         Steps that end at `ori_shape`, or where it is missing at the input's size without padding.
@@ -26,17 +30,17 @@ def restoring_warp(
         ValueError: for a flip direction other than "horizontal" or "vertical".
     """
     grid = input_size if grid is None else grid
-    warp: list[Resize | Crop | Flip] = []
+    warp: list[Step] = []
     if any(fine % side for fine, side in zip(grid, input_size, strict=True)):
-        warp.append(Resize(*input_size))
+        warp.append(Resize(*input_size, align_corners))
         grid = input_size
     down, across = grid[0] // input_size[0], grid[1] // input_size[1]
     left, right, top, bottom = padding(meta)
     height, width = input_size[0] - top - bottom, input_size[1] - left - right
     warp.append(Crop(down * top, across * left, down * height, across * width))
     if meta.get("flip"):
-        warp.append(Flip(meta.get("flip_direction")))
-    warp.append(Resize(*meta.get("ori_shape", (height, width))[:2]))
+        warp.append(Flip(str(meta.get("flip_direction"))))
+    warp.append(Resize(*meta.get("ori_shape", (height, width))[:2], align_corners))
     return warp
 
 
@@ -51,8 +55,8 @@ def restore(logits: Tensor, meta: dict, align_corners: bool = False) -> Tensor:
     Returns:
         (1, K, *ori_shape).
     """
-    warp = restoring_warp(meta, tuple(logits.shape[2:]))
-    return warp_map(logits, warp, align_corners=align_corners)
+    size = (logits.shape[2], logits.shape[3])
+    return warp_map(logits, restoring_warp(meta, size, align_corners=align_corners))
 
 
 def padding(meta: dict) -> tuple[int, int, int, int]:

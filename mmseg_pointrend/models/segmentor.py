@@ -1,7 +1,8 @@
 """The segmentor: mmsegmentation's encoder-decoder, fitted to a rendering head."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from mmengine.structures import PixelData
@@ -11,10 +12,30 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_pointrend.core import Window, list_windows, slide_labels, warp_map
+from mmseg_pointrend.core import Window, decide, list_windows, slide_labels, warp_map
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
-from mmseg_pointrend.models.losses import listed
+from mmseg_pointrend.models.losses import modules_of
 from mmseg_pointrend.models.restoring import padding, restore, restoring_warp
+
+
+class Prediction(NamedTuple):
+    """What is predicted of an image or a batch: logits, or labels.
+
+    Attributes:
+        refined: by the rendering; of a model without PointRend, by the model.
+        coarse: by the coarse logits alone, if they were asked for.
+    """
+
+    refined: Tensor
+    coarse: Tensor | None = None
+
+    def maps(self) -> list[Tensor]:
+        """List the one or two predictions that there are."""
+        return [self.refined] if self.coarse is None else [self.refined, self.coarse]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Prediction":
+        """Apply a function to the prediction, and to the coarse one."""
+        return Prediction(*map(function, self.maps()))
 
 
 @MODELS.register_module()
@@ -52,7 +73,7 @@ class PointRend(EncoderDecoder):
     ) -> None:
         super().__init__(*args, **kwargs)
         if self.with_auxiliary_head:
-            check_auxiliary_heads(self.decode_head, listed(self.auxiliary_head))
+            check_auxiliary_heads(self.decode_head, modules_of(self.auxiliary_head))
         if not output_scale > 0:
             raise ValueError(f"output_scale must be > 0, got {output_scale}")
         self.predict_logits = predict_logits
@@ -91,9 +112,8 @@ class PointRend(EncoderDecoder):
             data_samples = [SegDataSample() for _ in inputs]
         sliding = self.test_cfg.get("mode") == "slide"
         if self.predict_logits or (sliding and not _keeps_size(inputs, data_samples)):
-            for sample, logits in zip(
-                data_samples, self.logits_at_original(inputs, data_samples), strict=True
-            ):
+            found = self.predict_logits_at_original(inputs, data_samples)
+            for sample, logits in zip(data_samples, found, strict=True):
                 self._set_prediction(sample, logits)
             return data_samples
         find = self._sliding_labels if sliding else self._rendered_labels
@@ -101,21 +121,16 @@ class PointRend(EncoderDecoder):
             _set_labels(sample, labels)
         return data_samples
 
-    def _rendered_labels(
-        self, inputs: Tensor, data_samples: SampleList
-    ) -> Iterator[tuple[Tensor, ...]]:
-        """Yield (H', W') labels for each image: rendered, and coarse ones with `predict_coarse`."""
-        size, head = tuple(inputs.shape[2:]), self.decode_head
+    def _rendered_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Prediction]:
+        """Yield (H', W') labels for each image."""
+        size, head = (inputs.shape[2], inputs.shape[3]), self.decode_head
         metas = [self._output_meta(sample, size) for sample in data_samples]
         features, steps = self.extract_feat(inputs), self._extra_steps()
         if not self.predict_coarse:
-            return zip(head.predict_labels(features, metas, size, steps), strict=True)
+            return map(Prediction, head.predict_labels(features, metas, size, steps))
         coarse = head.coarse_logits(features)
-        return zip(
-            head.predict_labels(features, metas, size, steps, coarse),
-            head.coarse_labels(coarse, metas, size),
-            strict=True,
-        )
+        refined = head.predict_labels(features, metas, size, steps, coarse)
+        return map(Prediction, refined, head.coarse_labels(coarse, metas, size))
 
     def _output_meta(self, sample: SegDataSample, size: tuple[int, int]) -> dict:
         """Put the output's size in the place of the original picture's."""
@@ -126,74 +141,79 @@ class PointRend(EncoderDecoder):
 
     def _extra_steps(self) -> int:
         """How many more steps reach the output's resolution, as the settings reach the input's."""
-        factor = self.decode_head.subdivision.get("scale_factor", 2)
+        factor = self.decode_head.subdivision.scale_factor
         return max(0, math.ceil(math.log(self.output_scale, factor) - 1e-9))
 
-    def _sliding_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Tensor]:
+    def _sliding_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Prediction]:
         """Predict by the sliding windows of `test_cfg`, the logits of a band of rows at a time.
 
-        The labels are those of mmsegmentation's `slide_inference`: (1 or 2, H', W') for each image.
+        The labels are those of mmsegmentation's `slide_inference`: (H', W') for each image.
         """
-        shape = (len(inputs), 1 + self.predict_coarse, *inputs.shape[2:])
-        labels = inputs.new_empty(shape, dtype=torch.int64)
-        for rows, found in self._slide(inputs, self._decide):
-            labels[:, :, rows] = found
-        for label, sample in zip(labels.split(1), data_samples, strict=True):
-            yield restore(label, sample.metainfo)[0]
+        maps = self._slide(inputs, self._decide).maps()
+        for index, sample in enumerate(data_samples):
+            images = (labels[index, None, None] for labels in maps)
+            yield Prediction(*(restore(image, sample.metainfo)[0, 0] for image in images))
 
-    def logits_at_original(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Tensor]:
-        """Predict logits at the original pictures' pixels, see the function of this name.
-
-        With `predict_coarse` there are (2 K, H', W') of them, the coarse ones last.
-        """
+    def predict_logits_at_original(
+        self, inputs: Tensor, data_samples: SampleList
+    ) -> Iterator[Prediction]:
+        """Predict logits (K, H', W') at the original pictures' pixels, see `logits_at_original`."""
         sliding = self.test_cfg.get("mode") == "slide"
         find = self._sliding_logits if sliding else self._rendered_logits
         for image, sample in zip(inputs.split(1), data_samples, strict=True):
-            yield find(image, sample)[0]
+            yield find(image, sample).map(lambda logits: logits[0])
 
-    def _rendered_logits(self, image: Tensor, sample: SegDataSample) -> Tensor:
-        size = tuple(image.shape[2:])
+    def _rendered_logits(self, image: Tensor, sample: SegDataSample) -> Prediction:
+        size = (image.shape[2], image.shape[3])
         meta = self._output_meta(sample, size)
-        maps = self._logit_maps(image, self._extra_steps())
-        return _stack(
-            [warp_map(found, restoring_warp(meta, size, found.shape[2:])) for found in maps]
-        )
 
-    def _sliding_logits(self, image: Tensor, sample: SegDataSample) -> Tensor:
-        channels = self.decode_head.out_channels * (1 + self.predict_coarse)
-        logits = image.new_empty((1, channels, *image.shape[2:]))
-        for rows, found in self._slide(image, torch.clone):
-            logits[:, :, rows] = found
-        # Apart, or the rounding of one half could depend on the other's being there.
-        maps = logits.split(self.decode_head.out_channels, dim=1)
-        return _stack([restore(found, sample.metainfo) for found in maps])
+        def to_picture(logits: Tensor) -> Tensor:
+            grid = (logits.shape[2], logits.shape[3])
+            return warp_map(logits, restoring_warp(meta, size, grid))
 
-    def _slide(
-        self, inputs: Tensor, decide: Callable[[Tensor], Tensor]
-    ) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows, from the top, and what `decide` makes of their (N, K or 2 K, R, W) logits."""
+        return self._render(image, self._extra_steps()).map(to_picture)
 
-        def predict(window: Window) -> Tensor:
+    def _sliding_logits(self, image: Tensor, sample: SegDataSample) -> Prediction:
+        logits = self._slide(image, torch.clone)
+        return logits.map(lambda found: restore(found, sample.metainfo))
+
+    def _slide(self, inputs: Tensor, finish: Callable[[Tensor], Tensor]) -> Prediction:
+        """Predict windows, and lay what `finish` makes of the rows' mean logits together.
+
+        Args:
+            inputs: (N, 3, H, W).
+            finish: (N, K, R, W) logits -> (N, ..., R, W).
+
+        Returns:
+            (N, ..., H, W).
+        """
+
+        def predict(window: Window) -> list[Tensor]:
             pixels = inputs[(..., *window.slices)]
-            size, maps = tuple(pixels.shape[2:]), self._logit_maps(pixels)
-            return _stack([self.decode_head.predict_by_feat(found, size) for found in maps])
+            size = (pixels.shape[2], pixels.shape[3])
+            found = self._render(pixels)
+            return found.map(lambda logits: self.decode_head.predict_by_feat(logits, size)).maps()
 
-        size = tuple(inputs.shape[2:])
+        size = (inputs.shape[2], inputs.shape[3])
         windows = list_windows(size, self.test_cfg.crop_size, self.test_cfg.stride)
-        return slide_labels(windows, size, predict, decide)
+        whole: list[Tensor] = []
+        for rows, maps in slide_labels(windows, size, predict, finish):
+            whole = whole or [found.new_empty(*found.shape[:-2], *size) for found in maps]
+            for target, found in zip(whole, maps, strict=True):
+                target[..., rows, :] = found
+        return Prediction(*whole)
 
-    def _logit_maps(self, inputs: Tensor, extra_steps: int = 0) -> list[Tensor]:
-        """Render (N, K, h', w') logits; with `predict_coarse` the (N, K, h, w) coarse ones, too."""
+    def _render(self, inputs: Tensor, extra_steps: int = 0) -> Prediction:
+        """Render (N, K, h', w') logits; the coarse ones are (N, K, h, w)."""
         features = self.extract_feat(inputs)
         if not self.predict_coarse:
-            return [self.decode_head(features, extra_steps)]
+            return Prediction(self.decode_head(features, extra_steps))
         coarse = self.decode_head.coarse_logits(features)
-        return [self.decode_head(features, extra_steps, coarse), coarse]
+        return Prediction(self.decode_head(features, extra_steps, coarse), coarse)
 
     def _decide(self, logits: Tensor) -> Tensor:
-        """Decide: (N, K or 2 K, ...) logits -> (N, 1 or 2, ...) labels."""
-        maps = logits.split(self.decode_head.out_channels, dim=1)
-        return torch.stack([self.decode_head.labels_from_logits(found) for found in maps], dim=1)
+        """Decide: (N, K, ...) logits -> (N, ...) labels."""
+        return decide(logits, self.decode_head.threshold)
 
     def postprocess_result(
         self, seg_logits: Tensor, data_samples: OptSampleList = None
@@ -205,30 +225,26 @@ class PointRend(EncoderDecoder):
         if data_samples is None:
             data_samples = [SegDataSample() for _ in seg_logits]
         for sample, logits in zip(data_samples, seg_logits.split(1), strict=True):
-            self._set_prediction(sample, restore(logits, sample.metainfo)[0])
+            self._set_prediction(sample, Prediction(restore(logits, sample.metainfo)[0]))
         return data_samples
 
-    def _set_prediction(self, sample: SegDataSample, logits: Tensor) -> None:
-        _set_labels(sample, self._decide(logits[None])[0])
+    def _set_prediction(self, sample: SegDataSample, logits: Prediction) -> None:
+        """Put (K, H', W') logits into a sample: what they decide, and themselves if asked for."""
+        _set_labels(sample, logits.map(lambda found: self._decide(found[None])[0]))
         if self.predict_logits:
-            logits = logits[: self.decode_head.out_channels]
-            sample.set_data(dict(seg_logits=PixelData(data=logits)))
+            sample.set_data(dict(seg_logits=PixelData(data=logits.refined)))
 
 
-def _stack(maps: list[Tensor]) -> Tensor:
-    """Join (N, K, H, W) maps along the channels; a single one is not copied."""
-    return torch.cat(maps, dim=1) if len(maps) > 1 else maps[0]
-
-
-def _set_labels(sample: SegDataSample, labels: Iterable[Tensor]) -> None:
-    """Put one or two (H', W') label maps into a sample: the prediction, and the coarse one."""
-    for field, found in zip(("pred_sem_seg", "coarse_sem_seg"), labels, strict=False):
-        sample.set_data({field: PixelData(data=found[None].long())})
+def _set_labels(sample: SegDataSample, labels: Prediction) -> None:
+    """Put (H', W') labels into a sample."""
+    sample.set_data(dict(pred_sem_seg=PixelData(data=labels.refined[None].long())))
+    if labels.coarse is not None:
+        sample.set_data(dict(coarse_sem_seg=PixelData(data=labels.coarse[None].long())))
 
 
 def logits_at_original(
     model: EncoderDecoder, inputs: Tensor, data_samples: SampleList
-) -> Iterator[Tensor]:
+) -> Iterator[Prediction]:
     """Predict logits, undo padding and flipping and resize: one image at a time.
 
     Args:
@@ -239,9 +255,12 @@ def logits_at_original(
     Yields:
         (K, *ori_shape) for each image. Nothing else holds it: it may be overwritten.
     """
+    if isinstance(model, PointRend):
+        yield from model.predict_logits_at_original(inputs, data_samples)
+        return
     for image, sample in zip(inputs.split(1), data_samples, strict=True):
         meta = sample.metainfo
-        yield restore(model.inference(image, [meta]), meta, model.align_corners)[0]
+        yield Prediction(restore(model.inference(image, [meta]), meta, model.align_corners)[0])
 
 
 def _keeps_size(inputs: Tensor, data_samples: OptSampleList) -> bool:

@@ -1,7 +1,5 @@
 """Test-time augmentation by running sums: memory does not grow with the number of views."""
 
-from functools import partial
-
 import torch
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import SegTTAModel
@@ -9,7 +7,8 @@ from mmseg.registry import MODELS
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from mmseg_pointrend.models.segmentor import logits_at_original
+from mmseg_pointrend.core import decide_by_probability
+from mmseg_pointrend.models.segmentor import Prediction, logits_at_original
 
 
 @MODELS.register_module()
@@ -52,53 +51,54 @@ class PointRendTTA(SegTTAModel):
             For each image the sample of its first view, with `pred_sem_seg` (1, H, W), int64, at
             the original image's size.
         """
-        sums: list[Tensor] = []
+        sums: list[Prediction] = []
         results: SampleList = []
         for inputs, samples in zip(data["inputs"], data["data_samples"], strict=True):
             samples = self._add_view(sums, inputs, samples)
             results = results or samples
         for sample, total in zip(results, sums, strict=True):
-            mean, *coarse = total.div_(len(data["inputs"]))
-            sample.set_data(dict(pred_sem_seg=PixelData(data=self._decide(mean))))
-            for found in coarse:
-                sample.set_data(dict(coarse_sem_seg=PixelData(data=self._decide(found))))
+            mean = total.map(lambda probabilities: probabilities.div_(len(data["inputs"])))
+            labels = mean.map(self._decide)
+            sample.set_data(dict(pred_sem_seg=PixelData(data=labels.refined)))
+            if labels.coarse is not None:
+                sample.set_data(dict(coarse_sem_seg=PixelData(data=labels.coarse)))
             if self.keep_probabilities:
-                sample.set_data(dict(seg_probabilities=PixelData(data=mean)))
+                sample.set_data(dict(seg_probabilities=PixelData(data=mean.refined)))
         return results
 
     def _add_view(
-        self, sums: list[Tensor], inputs: list[Tensor], samples: SampleList
+        self, sums: list[Prediction], inputs: list[Tensor], samples: SampleList
     ) -> SampleList:
         """Add one view's probabilities to each image's sum; the first view's become the sums."""
         view = self.module.data_preprocessor(dict(inputs=inputs, data_samples=samples), False)
-        predict = getattr(
-            self.module, "logits_at_original", partial(logits_at_original, self.module)
-        )
         first = not sums
-        for index, logits in enumerate(predict(**view)):
-            # (1, K, H, W), or (2, K, H, W) with coarse logits behind the others.
-            probabilities = logits.float().unflatten(0, (-1, self.module.out_channels))
-            for found in probabilities:
-                _to_probabilities(found)
+        for index, logits in enumerate(logits_at_original(self.module, **view)):
+            probabilities = logits.map(lambda found: _to_probabilities(found.float()))
             if first:
                 sums.append(probabilities)
             else:
-                sums[index] += probabilities
+                _add(sums[index], probabilities)
             # Or they would live on while the next image is predicted.
-            del logits, probabilities, found
+            del logits, probabilities
         return view["data_samples"]
 
     def _decide(self, mean: Tensor) -> Tensor:
-        if len(mean) == 1:
-            return (mean > self.module.decode_head.threshold).long()
-        return mean.argmax(dim=0, keepdim=True)
+        """Decide by (K, H, W) probabilities: (1, H, W)."""
+        threshold = getattr(self.module.decode_head, "threshold", None)
+        return decide_by_probability(mean[None], threshold)
 
 
-def _to_probabilities(logits: Tensor) -> None:
+def _add(total: Prediction, found: Prediction) -> None:
+    """Add to a sum, in place."""
+    for target, values in zip(total.maps(), found.maps(), strict=True):
+        target += values
+
+
+def _to_probabilities(logits: Tensor) -> Tensor:
     """Turn (K, H, W) logits into probabilities, in place."""
     if len(logits) == 1:
-        logits.sigmoid_()
-        return
+        return logits.sigmoid_()
     logits -= logits.amax(dim=0, keepdim=True)
     logits.exp_()
     logits /= logits.sum(dim=0, keepdim=True)
+    return logits

@@ -13,11 +13,15 @@ from mmseg_pointrend.core import (
     MARGINS,
     Crop,
     Flip,
+    Place,
     Resize,
+    Subdivision,
+    decide,
     logit_margin,
     pixel_centers,
     render,
     render_labels,
+    subdivide,
     warp_map,
 )
 from mmseg_pointrend.core.label_rendering import rendering
@@ -41,16 +45,24 @@ class PointHead:
         return torch.einsum("nkc,npc->nkp", self.weights, waves).to(points.dtype)
 
 
+def entropy_margin(logits: Tensor) -> Tensor:
+    """A margin without a bound: how far the entropy is from its maximum."""
+    if logits.shape[1] == 1:
+        logits = torch.cat([logits, torch.zeros_like(logits)], dim=1)
+    shares = logits.log_softmax(1)
+    return math.log(logits.shape[1]) + (shares.exp() * shares).sum(1)
+
+
 def dense_with_chosen_points(
-    coarse: Tensor, head: PointHead, asked: list[Tensor], steps: int, num_points: int, scale: int,
-    margin, max_margin: float,
-) -> Tensor:  # fmt: skip
+    coarse: Tensor, head: PointHead, asked: list[Tensor], subdivision: Subdivision
+) -> Tensor:
     """Render densely, given the points; they must be the most uncertain ones, or as good as."""
-    logits, asked = coarse, list(asked)
-    for _ in range(steps):
-        size = (logits.shape[2] * scale, logits.shape[3] * scale)
+    logits, asked, max_margin = coarse, list(asked), subdivision.max_margin
+    num_points = subdivision.count_points(tuple(coarse.shape[2:]))
+    for _ in range(subdivision.steps):
+        size = tuple(side * subdivision.scale_factor for side in logits.shape[2:])
         logits = warp_map(logits, [Resize(*size)])
-        margins = margin(logits).flatten(1)
+        margins = subdivision.margin(logits).flatten(1)
         below = (margins < max_margin).sum(1).clamp(max=num_points)
         if not below.any():
             continue
@@ -74,6 +86,26 @@ def dense_with_chosen_points(
         logits = flat.unflatten(2, size)
     assert not asked
     return logits
+
+
+def dense_unless_tied(
+    coarse: Tensor, head: PointHead, subdivision: Subdivision
+) -> tuple[Tensor, Tensor]:
+    """Render by `subdivide` alone: logits, and in which regions no step chose among equals.
+
+    Two margins at the cut, the last that is chosen and the first that is not, count as equal if
+    they differ by rounding; so do a margin and `max_margin`.
+    """
+    logits, clear = coarse, torch.ones(len(coarse), dtype=torch.bool)
+    num_points = subdivision.count_points(tuple(coarse.shape[2:]))
+    for step in subdivide(coarse, head, subdivision):
+        before = warp_map(logits, [Resize(*step.logits.shape[2:])])
+        margins = subdivision.margin(before).flatten(1).sort(1).values
+        if margins.shape[1] > num_points:
+            clear &= margins[:, num_points] - margins[:, num_points - 1] > 1e-9
+        clear &= ((margins - subdivision.max_margin).abs() > 1e-9).all(1)
+        logits = step.logits
+    return logits, clear
 
 
 def coarse_logits(kind: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -105,6 +137,36 @@ def warps(draw, size: tuple[int, int]) -> list:
     return steps
 
 
+@st.composite
+def subdivisions(draw, classes: int, size: tuple[int, int]) -> Subdivision:
+    """Settings for a coarse grid of that size: few points, many, nearly all, and all."""
+    scale = draw(st.sampled_from([2, 2, 2, 3, 4]))
+    steps = draw(st.integers(0, 5 if classes < 19 and scale == 2 else 2))
+    pixels = size[0] * size[1]
+    steps = min(steps, max(s for s in range(6) if pixels * scale ** (2 * s) <= 30_000))
+    pixels *= scale ** (2 * steps)
+    num_points = draw(
+        st.one_of(
+            st.just(1),
+            st.integers(1, min(2 * pixels, 400)),
+            st.integers(max(1, pixels - 3), pixels + 1),
+            st.floats(0.001, 1.0),
+            st.just("stride-16"),
+        )
+    )
+    margin = draw(st.sampled_from([*MARGINS.values(), *MARGINS.values(), entropy_margin]))
+    max_margin = draw(st.sampled_from([math.inf, math.inf, 0.5, 0.05]))
+    return Subdivision(steps, num_points, scale, max_margin, margin)
+
+
+#: Heights and widths of coarse grids, single rows and columns among them.
+sizes = st.one_of(
+    st.tuples(st.integers(1, 11), st.integers(1, 11)),
+    st.tuples(st.just(1), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.just(1)),
+)
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=300)
 @pytest.mark.parametrize("way", ["sparse", "dense", "chosen"])
@@ -112,37 +174,80 @@ def test_labels_equal_those_of_the_dense_rendering(way: str, data: st.DataObject
     """In double precision: a label may differ only where the two best logits are equal."""
     draw = data.draw
     regions, classes = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, 19, 150]))
-    height, width = draw(st.integers(1, 11)), draw(st.integers(1, 11))
-    scale = draw(st.sampled_from([2, 2, 2, 3, 4]))
-    steps = draw(st.integers(0, 5 if classes < 19 and scale == 2 else 2))
-    steps = min(steps, max(s for s in range(6) if height * width * scale ** (2 * s) <= 30_000))
-    size = (height * scale**steps, width * scale**steps)
-    num_points = draw(st.integers(1, min(2 * size[0] * size[1], 400)))
-    margin = MARGINS[draw(st.sampled_from(["logit", "probability"]))]
-    max_margin = draw(st.sampled_from([math.inf, math.inf, 0.5, 0.05]))
+    size = draw(sizes)
+    subdivision = draw(subdivisions(classes, size))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
     kind = draw(st.sampled_from(["smooth", "random", "constant", "ties"]))
-    coarse = coarse_logits(kind, (regions, classes, height, width), generator)
+    coarse = coarse_logits(kind, (regions, classes, *size), generator)
     head = PointHead(regions, classes, generator)
-    after = [draw(warps(size)) for _ in range(regions)]
+    after = [draw(warps(subdivision.grid_size(size))) for _ in range(regions)]
+    if draw(st.booleans()):
+        after = after[:1]
     threshold = 0.4
 
     share = dict(sparse=math.inf, dense=0.0, chosen=rendering.MAX_MIXED_SHARE)[way]
-    labels = render_labels(
-        coarse, head, steps, num_points, scale, margin, max_margin, after, threshold, share
-    )
+    labels = render_labels(coarse, head, subdivision, after, threshold, share)
     asked, head.asked = head.asked, []
-    logits = dense_with_chosen_points(
-        coarse, head, asked, steps, num_points, scale, margin, max_margin
-    )
+    with_chosen = dense_with_chosen_points(coarse, head, asked, subdivision)
+    plain, clear = dense_unless_tied(coarse, head, subdivision)
+    assert len(labels) == regions
     for n in range(regions):
-        expected = warp_map(logits[n : n + 1], after[n])
-        if classes == 1:
-            best, gap = expected[:, 0].sigmoid() > threshold, (expected[:, 0].sigmoid() - 0.4).abs()
-        else:
-            best, gap = expected.argmax(1), logit_margin(expected)
-        assert labels[n].shape == best.shape[1:]
-        assert (gap[0][labels[n] != best[0]] <= 1e-9).all()
+        warp = after[0] if len(after) == 1 else after[n]
+        for logits in [with_chosen, *([plain] if clear[n] else [])]:
+            assert_labels_fit(labels[n], warp_map(logits[n : n + 1], warp), threshold)
+
+
+def assert_labels_fit(labels: Tensor, logits: Tensor, threshold: float, gap: float = 1e-9) -> None:
+    """Labels (H, W) are what (1, K, H, W) logits decide, but where two classes are as good."""
+    best = decide(logits, threshold)[0]
+    assert labels.shape == best.shape
+    if logits.shape[1] == 1:
+        gaps = (logits[0, 0].sigmoid() - threshold).abs()
+    else:
+        gaps = logit_margin(logits)[0]
+    assert (gaps[labels != best] <= gap).all()
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_labels_of_float32_logits(data: st.DataObject) -> None:
+    """As above; a margin that is rounded may let another pixel be chosen."""
+    draw = data.draw
+    classes, size = draw(st.sampled_from([1, 2, 19])), draw(sizes)
+    subdivision = draw(subdivisions(classes, size))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    coarse = coarse_logits("smooth", (2, classes, *size), generator).float()
+    head = PointHead(2, classes, generator)
+    after = draw(warps(subdivision.grid_size(size)))
+    labels = render_labels(coarse, head, subdivision, [after])
+    logits, clear = dense_unless_tied(coarse.double(), head, subdivision)
+    for n in clear.nonzero().flatten().tolist():
+        best = decide(warp_map(logits[n : n + 1], after))[0]
+        assert labels[n].shape == best.shape
+        assert (labels[n] != best).float().mean() <= max(0.02, 3 / best.numel())
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=100)
+@pytest.mark.parametrize("way", ["sparse", "dense"])
+def test_regions_are_placed_in_their_picture(way: str, data: st.DataObject) -> None:
+    """Boxes with sides between pixels, partly outside, of one pixel and of the whole picture."""
+    draw = data.draw
+    regions, classes = draw(st.integers(1, 4)), draw(st.sampled_from([1, 2, 5]))
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    corners = torch.rand(regions, 2, generator=generator, dtype=torch.double) * 50 - 10
+    sides = torch.rand(regions, 2, generator=generator, dtype=torch.double) * 40 + 0.3
+    place = Place(torch.cat([corners, corners + sides], dim=1), height, width)
+    coarse = coarse_logits("smooth", (regions, classes, 7, 7), generator)
+    head = PointHead(regions, classes, generator)
+    subdivision = Subdivision(draw(st.integers(0, 2)), 60)
+    share = dict(sparse=math.inf, dense=0.0)[way]
+    labels = render_labels(coarse, head, subdivision, [[place]], max_mixed_share=share)
+    asked, head.asked = head.asked, []
+    logits = dense_with_chosen_points(coarse, head, asked, subdivision)
+    for found, expected in zip(labels, place.apply(logits), strict=True):
+        assert_labels_fit(found, expected[None], 0.5)
 
 
 class Largest(TorchDispatchMode):
@@ -168,7 +273,7 @@ def test_no_tensor_holds_all_logits_of_the_output(kind: str, after: list) -> Non
         coarse = torch.from_numpy(scene_logits(0, classes, (height, width)))[None]
     head = PointHead(1, classes, generator)
     with Largest() as largest:
-        labels = render_labels(coarse, head, 2, 300, warps=[after])[0]
+        labels = render_labels(coarse, head, Subdivision(2, 300), [after])[0]
     # Where all is uncertain there are all logits of the grid before: a quarter of the last grid's.
     assert largest.numel < classes * labels.numel() / 3
 
@@ -181,15 +286,15 @@ def test_half_precision_is_rendered_in_single_precision(classes: int, share: flo
     head = PointHead(1, classes, generator)
     with torch.autocast("cpu", torch.bfloat16):
         labels = render_labels(
-            coarse, head, 2, 100, warps=[[Resize(90, 131)]], max_mixed_share=share
+            coarse, head, Subdivision(2, 100), [[Resize(90, 131)]], max_mixed_share=share
         )[0]
-    logits = warp_map(render(coarse.float(), head, 2, 100), [Resize(90, 131)])
+    logits = warp_map(render(coarse.float(), head, Subdivision(2, 100)), [Resize(90, 131)])
     different = labels != logits.argmax(1)[0]
     assert (logit_margin(logits)[0][different] <= 1e-4).all()
 
 
 def test_no_regions() -> None:
-    assert render_labels(torch.zeros(0, 3, 7, 7), PointHead, 5, 784) == []
+    assert render_labels(torch.zeros(0, 3, 7, 7), PointHead, Subdivision(5, 784)) == []
 
 
 def test_a_certain_prediction_does_not_ask_the_point_head() -> None:
@@ -199,20 +304,60 @@ def test_a_certain_prediction_does_not_ask_the_point_head() -> None:
     def fail(points: Tensor) -> Tensor:
         raise AssertionError("asked")
 
-    labels = render_labels(coarse, fail, 3, 100, max_margin=1.0)[0]
+    subdivision = Subdivision(3, 100, max_margin=1.0)
+    labels = render_labels(coarse, fail, subdivision)[0]
     assert labels.shape == (32, 32) and (labels == 1).all()
-    assert (render(coarse, fail, 3, 100, max_margin=1.0).argmax(1) == 1).all()
+    assert (render(coarse, fail, subdivision).argmax(1) == 1).all()
 
 
 @pytest.mark.parametrize("classes", [2, 254, 255, 300])
 def test_labels_fit_their_type(classes: int) -> None:
     coarse = torch.zeros(1, classes, 3, 5)
     coarse[:, -1, :, 3:] = 1
-    labels = render_labels(coarse, PointHead, 0, 1, warps=[[Resize(9, 20)]])[0]
+    labels = render_labels(coarse, PointHead, Subdivision(0), [[Resize(9, 20)]])[0]
     assert labels.dtype == (torch.uint8 if classes < 255 else torch.int16)
     assert set(labels.flatten().tolist()) == {0, classes - 1}
 
 
 def test_as_many_warps_as_regions() -> None:
-    with pytest.raises(ValueError, match="2 regions need as many warps, got 1"):
-        render_labels(torch.zeros(2, 3, 4, 4), PointHead, 1, 1, warps=[[]])
+    with pytest.raises(ValueError, match="3 regions need as many warps, or one for all, got 2"):
+        render_labels(torch.zeros(3, 3, 4, 4), PointHead, Subdivision(1, 1), [[], []])
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_as_many_boxes_as_regions(classes: int) -> None:
+    place = Place(torch.tensor([[0.0, 0.0, 4.0, 4.0]] * 2), 6, 6)
+    with pytest.raises(ValueError, match="3 regions need as many boxes, got 2"):
+        render_labels(torch.zeros(3, classes, 4, 4), PointHead, Subdivision(0), [[place]])
+
+
+@pytest.mark.parametrize("regions", [1, 30])
+@pytest.mark.parametrize("classes", [1, 4])
+def test_more_regions_take_no_more_operations(regions: int, classes: int) -> None:
+    """All regions are worked on at once: the number of operators does not grow with them."""
+
+    class Count(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.number += 1
+            return func(*args, **(kwargs or {}))
+
+    def count(regions: int) -> int:
+        generator = torch.Generator().manual_seed(0)
+        coarse = coarse_logits("smooth", (1, classes, 7, 7), generator).repeat(regions, 1, 1, 1)
+        place = Place(torch.tensor([[1.5, 2.0, 30.0, 21.5]]).repeat(regions, 1), 32, 40)
+        weights = torch.ones(regions, classes, 2, dtype=torch.double)
+        subdivision = Subdivision(3, 100)
+        with Count() as counted:
+            render_labels(
+                coarse,
+                lambda points: torch.einsum("nkc,npc->nkp", weights, points),
+                subdivision,
+                [[place]],
+                max_mixed_share=math.inf,
+            )
+        return counted.number
+
+    # Laying out what several regions have takes some; unbinding the results one each.
+    assert count(regions) <= count(1) + 40 + 2 * regions

@@ -90,7 +90,7 @@ def test_pixel_centers_by_hand() -> None:
     ("features", "points", "message"),
     [
         (torch.zeros(2, 3, 4), torch.zeros(2, 1, 2), r"features must have shape \(N, C, h, w\)"),
-        (torch.zeros(2, 3, 4, 4), torch.zeros(1, 1, 2), r"with N = 2 .* got \(1, 1, 2\)"),
+        (torch.zeros(2, 3, 4, 4), torch.zeros(1, 1, 2), r"same N, got \(1, 1, 2\) and \(2"),
         (torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 3), r"points must have shape"),
     ],
 )

@@ -58,11 +58,15 @@ def test_rows_equal_those_of_the_whole_sum(layout: tuple, batch: int, seed: int)
         for w in windows
     ]
     lookup = dict(zip(windows, logits, strict=True))
-    found = list(slide_labels(windows, size, lookup.__getitem__, torch.clone))
+    maps = list(slide_labels(windows, size, lambda w: [lookup[w], -2 * lookup[w]], torch.clone))
+    found = [(rows, mean) for rows, (mean, _) in maps]
     assert [rows.start for rows, _ in found] == [0, *(rows.stop for rows, _ in found)][:-1]
     assert found[-1][0].stop == size[0]
     # The same additions in the same order: equal to the last bit.
-    assert torch.equal(torch.cat([mean for _, mean in found], 2), naive_mean(size, windows, logits))
+    expected = naive_mean(size, windows, logits)
+    assert torch.equal(torch.cat([mean for _, mean in found], 2), expected)
+    # A second prediction of the same windows is averaged beside the first.
+    assert torch.equal(torch.cat([mean for _, (_, mean) in maps], 2), -2 * expected)
 
 
 def test_labels_by_hand() -> None:
@@ -71,8 +75,8 @@ def test_labels_by_hand() -> None:
         Window(0, 0, 2, 1): torch.tensor([[[[0.0], [3.0]], [[1.0], [0.0]]]]),
         Window(1, 0, 3, 1): torch.tensor([[[[-4.0], [1.0]], [[0.0], [0.0]]]]),
     }
-    found = slide_labels(logits, (3, 1), logits.__getitem__, lambda mean: mean.argmax(1))
-    assert [(rows, labels.flatten().tolist()) for rows, labels in found] == [
+    found = slide_labels(logits, (3, 1), lambda w: [logits[w]], lambda mean: mean.argmax(1))
+    assert [(rows, labels.flatten().tolist()) for rows, (labels,) in found] == [
         (slice(0, 1), [1]),
         (slice(1, 3), [1, 0]),
     ]
@@ -91,8 +95,8 @@ def test_a_band_is_all_that_is_held(monkeypatch) -> None:
     for height in (7, 70, 700):
         windows = list_windows((height, 30), (7, 11), (3, 5))
         pixels = 0
-        for _, labels in slide_labels(
-            windows, (height, 30), lambda w: torch.zeros(2, 5, 7, 11), lambda mean: mean.argmax(1)
+        for _, (labels,) in slide_labels(
+            windows, (height, 30), lambda w: [torch.zeros(2, 5, 7, 11)], lambda mean: mean.argmax(1)
         ):
             pixels += labels.numel()
             held = (bands[-1].total, bands[-1].count)
@@ -104,8 +108,8 @@ def test_a_band_is_all_that_is_held(monkeypatch) -> None:
 def test_half_precision_is_added_in_single() -> None:
     windows = [Window(0, 0, 1, 1)] * 3
     values = iter((2048.0, 1.0, 1.0))
-    ((_, mean),) = slide_labels(
-        windows, (1, 1), lambda _: torch.full((1, 1, 1, 1), next(values)).half(), torch.clone
+    ((_, (mean,)),) = slide_labels(
+        windows, (1, 1), lambda _: [torch.full((1, 1, 1, 1), next(values)).half()], torch.clone
     )
     assert mean.dtype == torch.float32 and mean.item() == pytest.approx(2050 / 3)
 
@@ -127,4 +131,4 @@ def test_bad_layouts(size: tuple, window: tuple, stride: tuple, message: str) ->
 def test_logits_of_another_size_are_refused() -> None:
     windows = list_windows((4, 4), (4, 4), (4, 4))
     with pytest.raises(ValueError, match="the window's size \\(4, 4\\), got \\(1, 1\\)"):
-        list(slide_labels(windows, (4, 4), lambda _: torch.zeros(1, 2, 1, 1), torch.clone))
+        list(slide_labels(windows, (4, 4), lambda _: [torch.zeros(1, 2, 1, 1)], torch.clone))

@@ -1,13 +1,22 @@
 """The rendering loop against a hand-worked grid and an independent per-pixel reference."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmseg_pointrend.core import MARGINS, label_sample, render, subdivide
-from mmseg_pointrend.core.uncertainty import logit_margin
+from mmseg_pointrend.core import (
+    MARGINS,
+    Subdivision,
+    label_sample,
+    logit_margin,
+    most_uncertain_pixels,
+    render,
+    subdivide,
+    uncertain_pixels,
+)
 
 
 def enlarge_slowly(grid: Tensor, scale: int) -> Tensor:
@@ -52,8 +61,8 @@ def test_every_step_equals_the_slow_reference(
     def predict(points: Tensor) -> Tensor:
         return torch.einsum("kc,npc->nkp", weights, (7 * points).sin())
 
-    previous = coarse
-    records = list(subdivide(coarse, predict, steps, num_points, scale))
+    previous, subdivision = coarse, Subdivision(steps, num_points, scale)
+    records = list(subdivide(coarse, predict, subdivision))
     assert len(records) == steps
     for step in records:
         for n in range(2):
@@ -74,13 +83,13 @@ def test_every_step_equals_the_slow_reference(
             if margins[False]:
                 assert max(margins[True]) <= min(margins[False]) + 1e-9
         previous = step.logits
-    assert torch.equal(render(coarse, predict, steps, num_points, scale), previous)
+    assert torch.equal(render(coarse, predict, subdivision), previous)
 
 
 def test_one_step_by_hand() -> None:
     """Figure 4 of the paper in one row: a boundary between two pixels, two points spent on it."""
     coarse = torch.tensor([[[[-4.0, 4.0]]]])  # columns at x = 1/4 and 3/4
-    steps = list(subdivide(coarse, lambda points: torch.full((1, 1, 2), 9.0), 1, 2))
+    steps = list(subdivide(coarse, lambda points: torch.full((1, 1, 2), 9.0), Subdivision(1, 2)))
     # Enlarged to 2 x 4: -4, -2, 2, 4 in both rows; the four inner pixels are equally uncertain.
     assert len(steps) == 1
     logits, points = steps[0].logits[0, 0], steps[0].points[0]
@@ -102,8 +111,10 @@ def test_a_perfect_point_head_recovers_what_the_coarse_map_lost(margin) -> None:
         return torch.stack([1 - labels, labels], dim=1).float() * 9
 
     coarse = torch.nn.functional.avg_pool2d(torch.stack([1 - truth, truth], dim=1).float(), 8)
-    rendered = render(coarse, predict, 3, 500, margin=margin).argmax(1)
-    enlarged = render(coarse, predict, 0, 1).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    rendered = render(coarse, predict, Subdivision(3, 500, margin=margin)).argmax(1)
+    enlarged = (
+        render(coarse, predict, Subdivision(0)).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    )
     assert torch.equal(rendered, truth)
     assert (enlarged.argmax(1) != truth).float().mean() > 0.02
 
@@ -117,7 +128,7 @@ def test_a_step_reports_what_it_did() -> None:
         return torch.full((2, 3, points.shape[1]), 7.0)
 
     sizes = []
-    for step in subdivide(coarse, predict, 2, 11):
+    for step in subdivide(coarse, predict, Subdivision(2, 11)):
         sizes.append(tuple(step.logits.shape))
         assert torch.equal(step.points, calls[-1])
         assert (
@@ -134,25 +145,29 @@ def test_fewer_pixels_than_points() -> None:
         counts.append(points.shape[1])
         return torch.zeros(points.shape[0], 2, points.shape[1])
 
-    render(torch.randn(1, 2, 1, 1), predict, 3, 10)
+    render(torch.randn(1, 2, 1, 1), predict, Subdivision(3, 10))
     assert counts == [4, 10, 10]
 
 
 def test_no_regions() -> None:
-    rendered = render(torch.zeros(0, 2, 7, 7), lambda p: torch.zeros(0, 2, p.shape[1]), 5, 784)
+    rendered = render(
+        torch.zeros(0, 2, 7, 7), lambda p: torch.zeros(0, 2, p.shape[1]), Subdivision(5, 784)
+    )
     assert rendered.shape == (0, 2, 224, 224)
 
 
 def test_the_coarse_logits_are_not_changed() -> None:
     coarse = torch.randn(1, 2, 4, 4)
     before = coarse.clone()
-    render(coarse, lambda p: torch.zeros(1, 2, p.shape[1]), 1, 64)
+    render(coarse, lambda p: torch.zeros(1, 2, p.shape[1]), Subdivision(1, 64))
     assert torch.equal(coarse, before)
 
 
 def test_half_precision_is_kept() -> None:
     rendered = render(
-        torch.randn(1, 2, 4, 4).bfloat16(), lambda p: torch.zeros(1, 2, p.shape[1]), 2, 9
+        torch.randn(1, 2, 4, 4).bfloat16(),
+        lambda p: torch.zeros(1, 2, p.shape[1]),
+        Subdivision(2, 9),
     )
     assert rendered.dtype == torch.bfloat16
 
@@ -167,11 +182,16 @@ def test_half_precision_is_kept() -> None:
             "scale_factor must be an integer >= 2, got 1",
         ),
         (dict(steps=1.0, num_points=3), "steps must be an integer"),
+        (dict(steps=True), "steps must be an integer >= 0, got True"),
+        (dict(num_points="stride-8"), r"num_points \(N\) must be .*'stride-16', got 'stride-8'"),
+        (dict(num_points=1.5), r"num_points \(N\) must be .* got 1.5"),
+        (dict(max_margin=0.0), "max_margin must be > 0, got 0.0"),
+        (dict(margin="logit"), r"margin must be a function \(N, K, ...\) -> .*, got 'logit'"),
     ],
 )
 def test_settings_out_of_range_are_named(settings_, message) -> None:
     with pytest.raises(ValueError, match=message):
-        render(torch.zeros(1, 2, 4, 4), lambda p: p, **settings_)
+        Subdivision(**settings_)
 
 
 def test_rendering_can_be_exported() -> None:
@@ -179,7 +199,7 @@ def test_rendering_can_be_exported() -> None:
 
     class Renderer(torch.nn.Module):
         def forward(self, coarse: Tensor) -> Tensor:
-            return render(coarse, lambda points: points.transpose(1, 2) * 3, 2, 20)
+            return render(coarse, lambda points: points.transpose(1, 2) * 3, Subdivision(2, 20))
 
     coarse = torch.randn(1, 2, 6, 5)
     exported = torch.export.export(Renderer(), (coarse,)).module()
@@ -187,9 +207,45 @@ def test_rendering_can_be_exported() -> None:
 
 
 def test_the_margin_decides_which_pixels_are_predicted() -> None:
-    """Logits (4, 2, 2) and (9, 8, 0): the logit margins say the second, the probabilities too."""
+    """Logits (6, 4, 4) on the left and (9, 8, -9) on the right: gaps of 2 and 1."""
     coarse = torch.tensor([[6.0, 9.0], [4.0, 8.0], [4.0, -9.0]])[None, :, None, :]
-    step = next(
-        subdivide(coarse, lambda p: torch.zeros(1, 3, p.shape[1]), 1, 2, margin=logit_margin)
-    )
-    assert (step.points[..., 0] > 0.5).all()
+
+    def step_by(margin) -> Tensor:
+        subdivision = Subdivision(1, 2, margin=margin)
+        (step,) = subdivide(coarse, lambda p: torch.zeros(1, 3, p.shape[1]), subdivision)
+        return step.points[..., 0]
+
+    assert (step_by(logit_margin) > 0.5).all()
+    assert (step_by(lambda logits: -logits[:, 2]) < 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("num_points", "count"), [(50, 50), ("stride-16", 8192), (0.25, 2**19), (1e-9, 1)]
+)
+def test_budgets_are_counted_on_the_last_grid(num_points, count) -> None:
+    subdivision = Subdivision(steps=2, num_points=num_points)
+    assert subdivision.grid_size((256, 512)) == (1024, 2048)
+    assert subdivision.count_points((256, 512)) == count
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    subdivision = Subdivision(np.int64(1), np.int32(3), np.int64(2))
+    assert render(torch.zeros(1, 2, 4, 4), lambda p: p.mT, subdivision).shape == (1, 2, 8, 8)
+
+
+@given(
+    st.integers(0, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 99), st.integers(0, 99)
+)
+@settings(deadline=None, max_examples=60)
+def test_most_uncertain_pixels_are_the_smallest_margins(regions, height, width, number, seed):
+    margins = torch.rand(regions, height, width, generator=torch.Generator().manual_seed(seed))
+    indices = most_uncertain_pixels(margins, number)
+    expected = margins.flatten(1).sort(1).values[:, :number]
+    assert torch.equal(margins.flatten(1).gather(1, indices), expected)
+
+
+def test_wrong_shapes_are_named() -> None:
+    with pytest.raises(ValueError, match=r"coarse_logits must have shape \(N, K, h, w\), got \(2"):
+        render(torch.zeros(2, 4, 4), lambda p: p, Subdivision(1, 3))
+    with pytest.raises(ValueError, match=r"margins must have shape \(N, H, W\), got \(4, 4\)"):
+        uncertain_pixels(torch.zeros(4, 4), 3)

@@ -38,3 +38,24 @@ def test_two_channels_rank_pixels_as_one_channel_does(margin) -> None:
 def test_ties_have_no_margin() -> None:
     assert logit_margin(torch.ones(1, 4, 2)).tolist() == [[0.0, 0.0]]
     assert probability_margin(torch.ones(1, 4, 2)).tolist() == [[0.0, 0.0]]
+
+
+@given(st.integers(2, 20), st.integers(0, 10_000))
+@settings(deadline=None, max_examples=60)
+def test_from_the_gap_on_no_margin_is_smaller(classes: int, seed: int) -> None:
+    """What the sparse rendering relies on: a gap of `gap_at(m)` or more means a margin >= m."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(1, classes, 200, generator=generator, dtype=torch.double)
+    # All others as strong as the second: the worst case of the probabilities.
+    logits[:, 1:, :50] = logits[:, 1:2, :50]
+    ordered = logits.sort(dim=1, descending=True).values
+    gaps = ordered[:, 0] - ordered[:, 1]
+    for margin in MARGINS.values():
+        for value in (0.0, 0.01, 0.5, 0.99, 1.0, 3.0):
+            bound = margin.gap_at(torch.tensor(value, dtype=torch.double), classes)
+            assert (margin(logits)[gaps >= bound * (1 + 1e-12)] >= value - 1e-12).all()
+
+
+def test_logits_without_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"logits must have shape \(N, K, ...\) .* got \(5,\)"):
+        logit_margin(torch.zeros(5))

@@ -1,5 +1,7 @@
 """Small models and inputs that several tests share."""
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
@@ -52,12 +54,14 @@ def build_head(num_classes: int = 4, seed: int = 0, **changes: object) -> PointR
     return head
 
 
-def feature_maps(height: int, width: int, batch: int = 1, seed: int = 0) -> list[Tensor]:
+def feature_maps(
+    height: int, width: int, batch: int = 1, seed: int = 0, channels: Sequence[int] = CHANNELS
+) -> list[Tensor]:
     """Random feature maps of an image of that size, at the strides of a feature pyramid."""
     generator = torch.Generator().manual_seed(seed)
     return [
-        torch.randn(batch, channels, -(-height // s), -(-width // s), generator=generator)
-        for channels, s in zip(CHANNELS, STRIDES, strict=True)
+        torch.randn(batch, count, -(-height // s), -(-width // s), generator=generator)
+        for count, s in zip(channels, STRIDES, strict=True)
     ]
 
 

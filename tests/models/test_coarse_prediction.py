@@ -6,7 +6,7 @@ from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmseg_pointrend.core import logit_margin
+from mmseg_pointrend.core import Subdivision, logit_margin
 from tests.models.builders import model_config
 from tests.models.test_tta import VIEWS, batch_of
 
@@ -54,7 +54,7 @@ def test_labels_are_those_of_no_steps(mode: str, logits: bool, head: dict) -> No
     test_cfg = None if mode == "whole" else SLIDE
     settings = dict(test_cfg=test_cfg, head=head, predict_logits=logits)
     both, alone, coarse = (build(predict_coarse=flag, **settings) for flag in (True, False, False))
-    coarse.decode_head.subdivision = dict(steps=0, num_points=1)
+    coarse.decode_head.subdivision = Subdivision(steps=0)
     results = []
     for model in (both, alone, coarse):
         images, samples = pictures(resized=mode != "slide")
@@ -99,7 +99,7 @@ def test_augmentation_averages_both(test_cfg: dict | None, head: dict) -> None:
     results = []
     for steps, predict_coarse in ((2, True), (2, False), (0, False)):
         model = build(test_cfg, head=head, predict_coarse=predict_coarse)
-        model.decode_head.subdivision = dict(steps=steps, num_points=300)
+        model.decode_head.subdivision = Subdivision(steps, num_points=300)
         tta = MODELS.build(dict(type="PointRendTTA", module=model, keep_probabilities=True))
         results.append(tta.test_step(batch_of(VIEWS[::5], images=2)))
     for both, refined, coarse in zip(*results, strict=True):

@@ -6,18 +6,17 @@ import pytest
 import torch
 from mmcv.ops import point_sample
 from mmengine.config import ConfigDict
-from mmengine.structures import PixelData
 from mmseg.models.decode_heads import point_head
 from mmseg.models.decode_heads.point_head import calculate_uncertainty
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_pointrend.core import logit_margin, select_training_points
+from mmseg_pointrend.core import TrainingPoints, logit_margin, select_training_points
 from mmseg_pointrend.models import PointRendHead
+from tests.models import builders
+from tests.models.builders import STRIDES, samples_of
 
 CHANNELS = [16, 16, 16, 16]
-STRIDES = [4, 8, 16, 32]
 FPN = dict(
     in_channels=CHANNELS, in_index=[0, 1, 2, 3], feature_strides=STRIDES, channels=12,
     dropout_ratio=0, norm_cfg=dict(type="BN"),
@@ -57,16 +56,8 @@ def build_pair(num_classes: int, num_points: int = 128, seed: int = 0, num_fine:
     return upstream.eval(), ours.eval(), test_cfg
 
 
-def feature_maps(height: int, width: int, batch: int = 1, seed: int = 0) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        torch.randn(batch, c, -(-height // s), -(-width // s), generator=generator)
-        for c, s in zip(CHANNELS, STRIDES, strict=True)
-    ]
-
-
-def samples_of(labels: Tensor) -> list[SegDataSample]:
-    return [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels]
+def feature_maps(height: int, width: int, batch: int = 1) -> list[Tensor]:
+    return builders.feature_maps(height, width, batch, channels=CHANNELS)
 
 
 def upstream_predict(upstream: nn.ModuleList, inputs: list, test_cfg: dict, size: tuple) -> Tensor:
@@ -84,7 +75,8 @@ def test_point_logits_are_equal(num_fine: int) -> None:
     fine_feats = upstream[1]._get_fine_grained_point_feats(inputs[:num_fine], points)
     coarse_feats = upstream[1]._get_coarse_point_feats(coarse, points)
     expected = upstream[1](fine_feats, coarse_feats)
-    got = ours.point_logits(inputs, ours.coarse_logits(inputs), points)
+    features = ours.point_features(inputs, ours.coarse_logits(inputs))
+    got = ours.point_logits(features, points)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
 
 
@@ -94,7 +86,8 @@ def test_the_same_seed_selects_the_same_training_points() -> None:
     torch.manual_seed(5)
     expected = upstream[1].get_points_train(logits, calculate_uncertainty, ConfigDict(TRAIN))
     torch.manual_seed(5)
-    torch.testing.assert_close(select_training_points(logits, **TRAIN), expected, rtol=0, atol=0)
+    points = select_training_points(logits, TrainingPoints(**TRAIN))
+    torch.testing.assert_close(points, expected, rtol=0, atol=0)
 
 
 def test_losses_and_gradients_are_equal_for_equal_points(monkeypatch) -> None:
@@ -120,9 +113,7 @@ def test_losses_and_gradients_are_equal_for_equal_points(monkeypatch) -> None:
     (expected["loss_ce"] + expected["pointloss_ce"]).backward()
 
     mine = [x.clone().requires_grad_() for x in features]
-    monkeypatch.setattr(
-        "mmseg_pointrend.models.pointrend_head.select_training_points", lambda *_, **__: points
-    )
+    monkeypatch.setattr(ours, "training_points", lambda logits, margin: points)
     got = ours.loss(mine, samples)
     (got["coarse.loss_ce"] + got["point.loss_ce"]).backward()
 

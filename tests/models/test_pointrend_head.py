@@ -7,8 +7,12 @@ from mmseg.registry import MODELS
 
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
+    Subdivision,
+    TrainingPoints,
+    decide,
     label_sample,
     point_sample,
+    probability_margin,
     render,
     select_training_points,
 )
@@ -115,9 +119,7 @@ def test_labels_at_the_points_are_those_under_them(monkeypatch) -> None:
     )
     labels = torch.randint(0, 4, (1, 61, 47))
     points = torch.rand(1, 32, 2)
-    monkeypatch.setattr(
-        "mmseg_pointrend.models.pointrend_head.select_training_points", lambda *_, **__: points
-    )
+    monkeypatch.setattr(head, "training_points", lambda logits, margin: points)
     head.loss(feature_maps(61, 47), samples_of(labels))
     assert torch.equal(seen["labels"], label_sample(labels, points))
 
@@ -159,7 +161,8 @@ def test_rendering_and_training_build_the_same_features() -> None:
     coarse = head.coarse_logits(inputs)
     grid = (torch.arange(16) + 0.5) / 16
     points = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1).view(1, -1, 2)
-    expected = head.point_logits(inputs, coarse, points).view(1, 4, 16, 16)
+    features = head.point_features(inputs, coarse)
+    expected = head.point_logits(features, points).view(1, 4, 16, 16)
     torch.testing.assert_close(head(inputs), expected)
 
 
@@ -174,7 +177,13 @@ def test_uncertainty_is_configurable() -> None:
     inputs = feature_maps(64, 64)
     maps = [head(inputs) for head in heads]
     assert not torch.equal(*maps)
-    expected = render(**(heads[1]._rendering(inputs) | dict(margin=heads[1].margin)))
+    coarse = heads[1].coarse_logits(inputs)
+    features = heads[1].point_features(inputs, coarse)
+    expected = render(
+        coarse,
+        lambda points: heads[1].point_logits(features, points),
+        Subdivision(2, 64, margin=probability_margin),
+    )
     torch.testing.assert_close(maps[1], expected)
 
 
@@ -195,7 +204,7 @@ def test_two_feature_maps_are_concatenated_in_order() -> None:
     inputs, seen = feature_maps(64, 64), {}
     head.point_head.register_forward_pre_hook(lambda _, args: seen.update(fine=args[0]))
     points = torch.tensor([[[0.5 / 4, 1.5 / 4]]])  # the centre of a pixel of the stride-16 map
-    head.point_logits(inputs, head.coarse_logits(inputs), points)
+    head.point_logits(head.point_features(inputs, head.coarse_logits(inputs)), points)
     torch.testing.assert_close(seen["fine"][0, 8:, 0], inputs[2][0, :, 1, 0])
 
 
@@ -226,7 +235,8 @@ def test_dropout_acts_in_training_only() -> None:
 def test_binary_decides_at_the_threshold() -> None:
     head = build_head(**BINARY, threshold=0.7)
     logits = torch.tensor([[[0.69, 0.71]]]).logit()
-    assert head.labels_from_logits(logits).tolist() == [[0, 1]]
+    assert decide(logits, head.threshold).tolist() == [[0, 1]]
+    assert head.point_losses(logits, torch.tensor([[0, 1]]))["acc"] == 100
     assert build_head(**BINARY).threshold == 0.5
     assert head.coarse_head.threshold == 0.7
 
@@ -261,7 +271,7 @@ def test_coarse_logits_are_read_at_the_size_of_the_fine_map() -> None:
     for at_fine in (True, False):
         head = build_head(**BINARY, coarse_at_fine=at_fine)
         head.point_head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
-        head.point_logits(inputs, coarse, points)
+        head.point_logits(head.point_features(inputs, coarse), points)
     assert inputs[0].shape[2:] == (2, 4)
     # Both finer rows hold the same, and y = 0.5 lies between them.
     torch.testing.assert_close(seen[0], torch.tensor([[[4.0, 2.0, 1.0]]]))
@@ -283,7 +293,7 @@ def test_of_several_fine_maps_the_one_with_most_pixels_counts(in_index: list[int
     inputs, seen = feature_maps(67, 131), {}
     head.point_head.register_forward_pre_hook(lambda _, args: seen.update(coarse=args[1]))
     coarse, points = head.coarse_logits(inputs), torch.rand(1, 20, 2)
-    head.point_logits(inputs, coarse, points)
+    head.point_logits(head.point_features(inputs, coarse), points)
     assert coarse.shape[2:] == (5, 9)
     finer = F.interpolate(coarse, (17, 33), mode="bilinear", align_corners=False)
     torch.testing.assert_close(seen["coarse"], point_sample(finer, points))
@@ -295,9 +305,9 @@ def test_coarse_logits_are_resized_once_for_all_steps(monkeypatch) -> None:
     ).eval()
     inputs, seen, resized = feature_maps(67, 131), [], []
     head.point_head.register_forward_pre_hook(lambda _, args: seen.append(args[1]))
+    point_features = head.point_features
     monkeypatch.setattr(
-        "mmseg_pointrend.models.pointrend_head.resize",
-        lambda *args, **kwargs: resized.append(1) or F.interpolate(*args, **kwargs),
+        head, "point_features", lambda *args: resized.append(1) or point_features(*args)
     )
     coarse, steps = head.render_steps(inputs)
     finer = F.interpolate(coarse, (17, 33), mode="bilinear", align_corners=False)
@@ -324,7 +334,7 @@ def test_training_points_by_the_name_of_a_strategy(strategy: str) -> None:
     torch.manual_seed(3)
     torch.randint(0, 4, (2, 61, 47))
     coarse = head.coarse_logits(inputs)
-    points = select_training_points(coarse, 37, strategy=strategy)
+    points = select_training_points(coarse, TrainingPoints(37, strategy))
     torch.testing.assert_close(seen["coarse"], point_sample(coarse, points))
 
 

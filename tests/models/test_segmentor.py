@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.core import logit_margin
 from mmseg_pointrend.models.restoring import restore
+from mmseg_pointrend.models.segmentor import logits_at_original
 from tests.models.builders import model_config
 
 BINARY = dict(num_classes=2, out_channels=1)
@@ -85,7 +86,8 @@ def test_slide_inference_averages_the_windows(head) -> None:
     images = torch.randn(2, 3, 70, 101)
     meta = dict(img_shape=(70, 101), ori_shape=(70, 101))
     samples = [sample(**meta), sample(**meta)]
-    logits = torch.stack(list(model.logits_at_original(images, samples)))
+    found = logits_at_original(model, images, samples)
+    logits = torch.stack([prediction.refined for prediction in found])
     total, count = torch.zeros(2, model.out_channels, 70, 101), torch.zeros(1, 1, 70, 101)
     for top in (0, 6):
         for left in (0, 37):

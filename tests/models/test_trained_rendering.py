@@ -1,5 +1,7 @@
 """Labels rendered by a trained model: equal to those of its logits, and mostly sparse."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,8 +50,9 @@ def trained() -> nn.Module:
 @pytest.mark.parametrize("margin", ["logit", "probability"])
 @pytest.mark.parametrize("original", [SIZE, (131, 257), (70, 150)], ids=str)
 def test_labels_of_a_trained_model(trained, margin, original, monkeypatch, record_property) -> None:
-    monkeypatch.setattr(trained.decode_head, "margin", MARGINS[margin])
-    monkeypatch.setattr(rendering, "render_planes", None)  # the sparse way alone
+    head = trained.decode_head
+    monkeypatch.setattr(head, "subdivision", replace(head.subdivision, margin=MARGINS[margin]))
+    monkeypatch.setattr(rendering, "subdivide_into_planes", None)  # the sparse way alone
     images, _ = batch(100, 101, 102)
     labels, logits = [], []
     for trained.predict_logits in (False, True):

@@ -16,7 +16,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.apis.configs import load_config, prepare_config
-from mmseg_pointrend.core import resolve_bias
+from mmseg_pointrend.core import TrainingPoints
 
 ROOT = Path(__file__).parents[2] / "configs"
 MMSEG = Path(mmseg.__file__).parent / ".mim/configs"
@@ -163,8 +163,8 @@ def test_config_trains_and_predicts(path: Path) -> None:
         if pointrend:
             head, features = model.decode_head, model.extract_feat(data["inputs"])
             coarse = head.coarse_logits(features)
-            finest = [side * 2 ** head.subdivision["steps"] for side in coarse.shape[2:]]
-            assert finest == [64, 96], "the steps end at the input"
+            finest = head.subdivision.grid_size(coarse.shape[2:])
+            assert finest == (64, 96), "the steps end at the input"
             assert features[head.point_head.in_index[0]].shape[2] >= coarse.shape[2]
         results = model.test_step(batch())
     assert len(results) == 2
@@ -346,7 +346,7 @@ def test_the_papers_numbers(path: str, classes: int, points: int, steps: int) ->
     head = loaded(path).model.decode_head
     assert head.num_classes == classes
     assert head.training_points == dict(num_points=points)
-    assert resolve_bias() == (3, 0.75)
+    assert TrainingPoints(**head.training_points).bias == (3, 0.75)
     assert head.subdivision == dict(steps=steps, num_points=8192, scale_factor=2)
 
 
@@ -383,8 +383,7 @@ def test_output_sizes_are_those_of_the_papers_tables(name: str, coarse_size: tup
         logits = getattr(head, "coarse_head", head)(features)
     assert logits.shape[2:] == coarse_size
     if "pointrend" in name:
-        finer = head.subdivision["scale_factor"] ** head.subdivision["steps"]
-        assert [side * finer for side in coarse_size] == [1024, 2048]
+        assert head.subdivision.grid_size(coarse_size) == (1024, 2048)
 
 
 def test_output_stride_8_is_output_stride_16_in_between() -> None:

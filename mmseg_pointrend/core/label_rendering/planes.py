@@ -1,126 +1,152 @@
-"""Labels from the logits of all pixels, one class at a time.
+"""Labels from the logits of all pixels of the last grid, one class at a time.
 
-For grids in which most pixels are uncertain, and for one-channel predictions. The largest tensor is
-one class of the result, not K of them.
+Part of rendering labels, see `core.label_rendering`: for grids in which most pixels are uncertain,
+for one-channel predictions, and for margins without a bound. Margins are measured in strips of a
+few rows; what is held is one class of the result, not K of them.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mmseg_pointrend.core.geometry import Resize, Warp, warp_map
+from mmseg_pointrend.core.decision import decide
+from mmseg_pointrend.core.geometry import Crop, Resize, Warp, mixes_pixels, warp_map
 from mmseg_pointrend.core.label_rendering.grid import label_dtype
-from mmseg_pointrend.core.label_rendering.warping import only_indexes
 from mmseg_pointrend.core.points import pixel_centers
-from mmseg_pointrend.core.selection import uncertain_pixels
-from mmseg_pointrend.core.subdivision import PredictPoints, subdivide
-from mmseg_pointrend.core.uncertainty import Margin
+from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, uncertain_pixels
+from mmseg_pointrend.core.uncertainty import BoundedMargin
+
+#: Floats that a strip of the last grid holds; but with too few rows, those around count too much.
+_STRIP, _FEWEST_ROWS = 1 << 18, 4
 
 
-def render_planes(
-    logits: Tensor,
-    steps: int,
-    predict_points: PredictPoints,
-    num_points: int,
-    scale_factor: int,
-    margin: Margin,
-    max_margin: float,
-    warps: Sequence[Warp],
-    threshold: float,
-) -> list[Tensor]:
-    """Render labels; the arguments are those of `render_labels`, N and the warps resolved."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    for step in subdivide(
-        logits, predict_points, max(steps - 1, 0), num_points, scale_factor, margin, max_margin
-    ):
-        logits = step.logits
-    planes = _Planes(logits, steps > 0, scale_factor)
-    if steps > 0:
-        planes.refine(predict_points, num_points, margin, max_margin)
-    return [planes.labels(region, warp, threshold) for region, warp in enumerate(warps)]
-
-
-class _Planes:
+@dataclass(frozen=True)
+class Planes:
     """The last grid, class by class: enlarged logits with predicted points put in.
 
-    Args:
-        logits: (N, K, h, w).
-        enlarge: whether a last step is to be done.
-        scale: its scale factor.
+    Attributes:
+        logits: (N, K, h, w), of the grid before.
+        size: (H, W) of the last grid.
+        indices: (N, P), flat indices y * W + x of the predicted pixels.
+        predicted: (N, K, P), their logits.
+        labels: (N, H, W), the best classes, where these were found on the way.
     """
 
-    def __init__(self, logits: Tensor, enlarge: bool, scale: int) -> None:
-        self.logits = logits
-        scale = scale if enlarge else 1
-        self.size = (logits.shape[2] * scale, logits.shape[3] * scale)
-        self.indices = self.predicted = self.best = None
+    logits: Tensor
+    size: tuple[int, int]
+    indices: Tensor
+    predicted: Tensor
+    labels: Tensor | None = None
 
-    def plane(self, k: int, region: slice = slice(None)) -> Tensor:
-        """Logits of class k, (N, 1, H, W)."""
-        plane = warp_map(self.logits[region, k : k + 1], [Resize(*self.size)])
-        if self.predicted is not None:
-            plane = plane.flatten(2).scatter(
-                2, self.indices[region, None], self.predicted[region, k : k + 1]
-            )
-            plane = plane.unflatten(2, self.size)
-        return plane
+    def plane(self, k: int, regions: Tensor) -> Tensor:
+        """Logits of class k, (R, 1, H, W), in regions (R,)."""
+        plane = Resize(*self.size).apply(self.logits[regions, k : k + 1])
+        if not self.indices.shape[1]:
+            return plane
+        predicted = self.predicted[regions, k : k + 1]
+        plane = plane.flatten(2).scatter(2, self.indices[regions, None], predicted)
+        return plane.unflatten(2, self.size)
 
-    def refine(
-        self, predict_points: PredictPoints, num_points: int, margin: Margin, max_margin: float
-    ) -> None:
-        """Predict the most uncertain pixels."""
-        margins = self._margins(margin)
-        indices, refined = uncertain_pixels(margins, num_points, max_margin)
-        if not indices.shape[1]:
-            return
-        predicted = predict_points(pixel_centers(indices, self.size, self.logits.dtype))
-        predicted = predicted.to(self.logits.dtype)
-        if not refined.all():
-            # Those that are certain enough keep what they have.
-            kept = [
-                self.plane(k).flatten(2).gather(2, indices[:, None])
-                for k in range(predicted.shape[1])
-            ]
-            predicted = torch.where(refined[:, None], predicted, torch.cat(kept, dim=1))
-        self.indices, self.predicted = indices, predicted
-        if self.best is not None:
-            best = predicted.argmax(1).to(self.best.dtype)
-            self.best = self.best.flatten(1).scatter(1, indices, best).unflatten(1, self.size)
-
-    def _margins(self, margin: Margin) -> Tensor:
-        """Compute the margins (N, H, W), and the best classes on the way."""
-        largest = self.plane(0)[:, 0]
-        if self.logits.shape[1] == 1:
-            return margin.of_binary(largest)
-        second = torch.full_like(largest, -math.inf)
-        normaliser = largest.clone() if margin.normalised else None
-        best = torch.zeros(
-            largest.shape, dtype=label_dtype(self.logits.shape[1]), device=largest.device
-        )
-        for k in range(1, self.logits.shape[1]):
-            plane = self.plane(k)[:, 0]
-            best.masked_fill_(plane > largest, k)
-            second = torch.maximum(second, torch.minimum(largest, plane))
-            largest = torch.maximum(largest, plane)
-            if normaliser is not None:
-                normaliser = torch.logaddexp(normaliser, plane)
-        self.best = best
-        return margin.of_largest(largest, second, normaliser)
-
-    def labels(self, region: int, warp: Warp, threshold: float) -> Tensor:
-        """Decide about the pixels of a warped region: (H', W')."""
+    def warped_labels(self, warp: Warp, regions: Tensor, threshold: float | None) -> Tensor:
+        """Decide about the pixels of warped regions (R,): (R, H', W')."""
         num_classes = self.logits.shape[1]
-        part = slice(region, region + 1)
-        if self.best is not None and only_indexes(warp, self.size):
-            return warp_map(self.best[part, None], warp)[0, 0]
-        largest = warp_map(self.plane(0, part), warp)[0, 0]
+        if self.labels is not None and not mixes_pixels(warp, self.size):
+            return warp_map(self.labels[regions, None], warp)[:, 0].contiguous()
+        largest = warp_map(self.plane(0, regions), warp)
         if num_classes == 1:
-            return (largest.sigmoid() > threshold).to(torch.uint8)
+            return decide(largest, threshold).to(torch.uint8)
         best = torch.zeros(largest.shape, dtype=label_dtype(num_classes), device=largest.device)
         for k in range(1, num_classes):
-            plane = warp_map(self.plane(k, part), warp)[0, 0]
+            plane = warp_map(self.plane(k, regions), warp)
             best.masked_fill_(plane > largest, k)
             largest = torch.maximum(largest, plane)
-        return best
+        return best[:, 0]
+
+
+def subdivide_into_planes(
+    logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision
+) -> Planes:
+    """Do a last step.
+
+    Args:
+        logits: (N, K, h, w), of the grid before.
+        predict_points: (N, P, 2) points -> (N, K, P) logits.
+        subdivision: its `num_points` is a number.
+    """
+    scale = subdivision.scale_factor
+    size = (logits.shape[2] * scale, logits.shape[3] * scale)
+    margins, labels = _measure(logits, size, subdivision)
+    indices, refined = uncertain_pixels(
+        margins, subdivision.count_points(size), subdivision.max_margin
+    )
+    everything = torch.arange(len(logits), device=logits.device)
+    planes = Planes(logits, size, indices[:, :0], logits.new_empty(*logits.shape[:2], 0), labels)
+    if not indices.shape[1]:
+        return planes
+    predicted = predict_points(pixel_centers(indices, size, logits.dtype)).to(logits.dtype)
+    if not refined.all():
+        # Those that are certain enough keep what they have.
+        kept = [
+            planes.plane(k, everything).flatten(2).gather(2, indices[:, None])
+            for k in range(predicted.shape[1])
+        ]
+        predicted = torch.where(refined[:, None], predicted, torch.cat(kept, dim=1))
+    if labels is not None:
+        best = predicted.argmax(1).to(labels.dtype)
+        labels = labels.flatten(1).scatter(1, indices, best).unflatten(1, size)
+    return Planes(logits, size, indices, predicted, labels)
+
+
+def without_step(logits: Tensor) -> Planes:
+    """Take (N, K, H, W) logits as the last grid."""
+    size = (logits.shape[2], logits.shape[3])
+    none = torch.zeros(len(logits), 0, dtype=torch.int64, device=logits.device)
+    return Planes(logits, size, none, logits.new_empty(*logits.shape[:2], 0))
+
+
+def _measure(
+    logits: Tensor, size: tuple[int, int], subdivision: Subdivision
+) -> tuple[Tensor, Tensor | None]:
+    """Find margins (N, H, W) and, with several classes, labels of the enlarged logits."""
+    num_regions, num_classes = logits.shape[:2]
+    margin = subdivision.margin
+    margins = logits.new_empty(num_regions, *size)
+    if num_classes == 1:
+        for rows, strip in _strips(logits, subdivision.scale_factor):
+            margins[:, rows] = margin(strip)
+        return margins, None
+    labels = margins.new_empty(margins.shape, dtype=label_dtype(num_classes))
+    for rows, strip in _strips(logits, subdivision.scale_factor):
+        largest, second = _two_largest(strip, labels[:, rows])
+        if isinstance(margin, BoundedMargin):
+            margins[:, rows] = margin.of_largest(largest, second, strip)
+        else:
+            margins[:, rows] = margin(strip)
+    return margins, labels
+
+
+def _two_largest(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the two largest of (N, K, H, W) logits, and write the best classes, class by class."""
+    largest, *others = logits.unbind(1)
+    second = torch.full_like(largest, -torch.inf)
+    labels.zero_()
+    for k, plane in enumerate(others, 1):
+        labels.masked_fill_(plane > largest, k)
+        second = torch.maximum(second, torch.minimum(largest, plane))
+        largest = torch.maximum(largest, plane)
+    return largest, second
+
+
+def _strips(logits: Tensor, scale: int) -> Iterator[tuple[slice, Tensor]]:
+    """Enlarge (N, K, h, w) logits some rows at a time; a row more on either side is looked at."""
+    height, width = logits.shape[2:]
+    row = max(1, logits.shape[0] * logits.shape[1] * width * scale**2)
+    count = max(_FEWEST_ROWS, _STRIP // row)
+    for first in range(0, height, count):
+        last = min(first + count, height)
+        above, below = max(first - 1, 0), min(last + 1, height)
+        strip = Resize((below - above) * scale, width * scale).apply(logits[:, :, above:below])
+        cut = Crop((first - above) * scale, 0, (last - first) * scale, width * scale)
+        yield slice(first * scale, last * scale), cut.apply(strip)

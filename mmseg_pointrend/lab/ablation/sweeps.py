@@ -13,7 +13,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmseg_pointrend.apis.configs import load_config, shipped_config
-from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES, resolve_bias
+from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES, TrainingPoints
 
 HEAD = "model.decode_head"
 #: The training of the config as it is, which the sweeps have in common.
@@ -167,7 +167,7 @@ def _strategies(config: Config, _: Path) -> Sweep:
     # Numbers of the config would contradict the names.
     points = config.model.decode_head.get("training_points") or {}
     numbers = ("strategy", "oversample_ratio", "importance_sample_ratio")
-    own = resolve_bias(**{key: points.get(key) for key in numbers})
+    own = TrainingPoints(**{key: points.get(key) for key in numbers}).bias
     cleared = {f"{HEAD}.training_points.{key}": None for key in numbers[1:] if key in points}
     trainings = []
     for name, bias in TRAINING_STRATEGIES.items():

@@ -5,7 +5,6 @@ every pixel (paper, sec. 3.1: for M x M pixels, N log2(M / M0) points instead of
 features and coarse logits are the same for all three.
 """
 
-import functools
 import statistics
 import time
 import types
@@ -19,7 +18,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from mmseg_pointrend.core import pixel_centers, render_labels
+from mmseg_pointrend.core import Subdivision, pixel_centers, render_labels
 from mmseg_pointrend.lab.benchmark.allocated_memory import allocated_peak
 from mmseg_pointrend.lab.benchmark.models import build_quietly, let_coarse_logits_through
 from mmseg_pointrend.lab.benchmark.upstream import point_head_config
@@ -174,10 +173,13 @@ def build_works(case: Case, seed: int) -> dict[str, Callable[[], Tensor]]:
 
     # Features as our segmentor extracts them on a CPU.
     last = [x.contiguous(memory_format=torch.channels_last) for x in (fine, coarse)]
-    predict_points = functools.partial(ours.point_logits, [last[0]], last[1])
+    subdivision = Subdivision(case.steps, case.num_points)
+
+    def predict_points(points: Tensor) -> Tensor:
+        return ours.point_logits(ours.point_features([last[0]], last[1]), points)
 
     def render() -> Tensor:
-        return render_labels(last[1], predict_points, case.steps, case.num_points)[0][None]
+        return render_labels(last[1], predict_points, subdivision)[0][None]
 
     @torch.no_grad()
     def render_logits() -> Tensor:

@@ -11,14 +11,13 @@ from mmseg.registry import MODELS
 from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
-from mmseg_pointrend.core import resolve_num_points
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.upstream import (
     COARSE_PREFIXES,
-    UPSTREAM_PREFIXES,
     coarse_model_config,
     rename_weights,
     upstream_config,
+    upstream_prefixes,
 )
 
 #: Random weights of the point head: their deviation, and the share of the coarse logits that its
@@ -47,7 +46,7 @@ def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
             rival = build_quietly(
                 upstream_config(config.model, lambda: _resolved_points(ours, settings.shape))
             )
-            prefixes = UPSTREAM_PREFIXES
+            prefixes = upstream_prefixes(ours)
         else:
             rival, prefixes = build_quietly(coarse_model_config(config.model)), COARSE_PREFIXES
         rival.load_state_dict(rename_weights(ours.state_dict(), prefixes))
@@ -118,10 +117,7 @@ def _resolved_points(model: nn.Module, shape: tuple[int, int]) -> int:
     """Find N for images of this shape; the size of the last grid shows when the model runs."""
     head = model.eval().decode_head
     coarse = head.coarse_logits(model.extract_feat(torch.zeros(1, 3, *shape)))
-    subdivision = head.subdivision
-    factor = subdivision.get("scale_factor", 2) ** subdivision["steps"]
-    grid = tuple(side * factor for side in coarse.shape[2:])
-    return resolve_num_points(subdivision["num_points"], grid)
+    return head.subdivision.count_points((coarse.shape[2], coarse.shape[3]))
 
 
 def _set_memory_format(model: nn.Module, channels_last: str) -> None:

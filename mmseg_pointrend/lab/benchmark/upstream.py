@@ -9,23 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 
 from mmengine.config import ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmseg_pointrend.core import resolve_bias
+from mmseg_pointrend.core import Subdivision, TrainingPoints
 
-#: Where our head's parts lie -> where they lie in mmsegmentation's list of heads.
-UPSTREAM_PREFIXES = {
-    "decode_head.coarse_head.": "decode_head.0.",
-    "decode_head.point_head.": "decode_head.1.",
-}
 #: Where the coarse head's weights lie -> where a model without PointRend has them.
 COARSE_PREFIXES = {"decode_head.coarse_head.": "decode_head."}
 
 #: Written once in our head, and again in each of mmsegmentation's.
 _SHARED = ("num_classes", "ignore_index")
-#: What our head has by default.
-_TRAINING_POINTS = dict(num_points=2048)
-_SUBDIVISION = dict(steps=2, num_points=8192, scale_factor=2)
 
 
 def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> ConfigDict:
@@ -40,9 +32,9 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
     """
     check_pointrend(model, "upstream")
     head = model.decode_head
-    subdivision = _SUBDIVISION | dict(head.get("subdivision") or {})
+    subdivision = Subdivision(**(head.get("subdivision") or {}))
     _check_upstream_has_it(head, subdivision)
-    num_points = subdivision["num_points"]
+    num_points = subdivision.num_points
     if not isinstance(num_points, int):
         num_points = resolve_points()
     return _replace(
@@ -50,24 +42,23 @@ def upstream_config(model: ConfigDict, resolve_points: Callable[[], int]) -> Con
         type="CascadeEncoderDecoder",
         num_stages=2,
         decode_head=[coarse_config(model), point_head_config(head)],
-        train_cfg=_training_config(**(head.get("training_points") or _TRAINING_POINTS)),
+        train_cfg=_training_config(TrainingPoints(**(head.get("training_points") or {}))),
         test_cfg=dict(
             **(model.get("test_cfg") or dict(mode="whole")),
-            subdivision_steps=subdivision["steps"],
+            subdivision_steps=subdivision.steps,
             subdivision_num_points=num_points,
-            scale_factor=subdivision["scale_factor"],
+            scale_factor=subdivision.scale_factor,
         ),
     )
 
 
-def _training_config(num_points: int, **bias: float | str) -> dict:
-    bias = resolve_bias(**bias)
-    if bias is None:
+def _training_config(points: TrainingPoints) -> dict:
+    if points.bias is None:
         raise ValueError(
             "versus='upstream': mmsegmentation has no decode_head.training_points.strategy="
             "'regular-grid', only k and beta"
         )
-    return dict(num_points=num_points, **bias._asdict())
+    return dict(num_points=points.num_points, **points.bias._asdict())
 
 
 def coarse_model_config(model: ConfigDict) -> ConfigDict:
@@ -119,7 +110,7 @@ def rename_weights(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> 
 
     Args:
         state: the state dict of our model.
-        prefixes: `UPSTREAM_PREFIXES` or `COARSE_PREFIXES`.
+        prefixes: `upstream_prefixes` or `COARSE_PREFIXES`.
     """
     renamed = {}
     for key, value in state.items():
@@ -129,6 +120,12 @@ def rename_weights(state: Mapping[str, Tensor], prefixes: Mapping[str, str]) -> 
             if key.startswith(old):
                 renamed[new + key[len(old) :]] = value
     return renamed
+
+
+def upstream_prefixes(model: nn.Module) -> dict[str, str]:
+    """Where our head's parts lie -> where they lie in mmsegmentation's list of heads."""
+    prefixes = model.decode_head.upstream_prefixes.items()
+    return {f"decode_head.{ours}": f"decode_head.{theirs}" for theirs, ours in prefixes}
 
 
 def check_pointrend(model: ConfigDict, versus: str) -> None:
@@ -150,7 +147,7 @@ def _replace(model: ConfigDict, **values: object) -> ConfigDict:
     return config
 
 
-def _check_upstream_has_it(head: ConfigDict, subdivision: dict) -> None:
+def _check_upstream_has_it(head: ConfigDict, subdivision: Subdivision) -> None:
     if head.get("out_channels") == 1 or head.num_classes == 1:
         raise ValueError(
             "versus='upstream': mmsegmentation's PointHead has no out_channels=1; it takes the "
@@ -160,8 +157,9 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: dict) -> None:
     for name, value, theirs in (
         ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
         ("uncertainty", head.get("uncertainty", "logit"), "logit"),
+        ("training_points.type", (head.get("training_points") or {}).get("type"), None),
         ("coarse_at_fine", head.get("coarse_at_fine", False), False),
-        ("subdivision.max_margin", subdivision.get("max_margin", math.inf), math.inf),
+        ("subdivision.max_margin", subdivision.max_margin, math.inf),
     ):
         if value != theirs:
             raise ValueError(

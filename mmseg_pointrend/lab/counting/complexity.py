@@ -19,7 +19,7 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
 from mmseg_pointrend.apis.configs import prepare_config
-from mmseg_pointrend.core import SubdivisionStep, pixel_centers, select_training_points
+from mmseg_pointrend.core import SubdivisionStep, pixel_centers
 from mmseg_pointrend.lab.counting.operator_cost import measure
 
 Result = TypeVar("Result")
@@ -190,8 +190,8 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
         run("decode head", head, partial(head, features))
     elif training:
         coarse = run("coarse head", head.coarse_head, partial(head.coarse_logits, features))
-        points = select_training_points(coarse, margin=head.margin, **head.training_points)
-        predict = partial(head.point_logits, features, coarse, points)
+        points = head.training_points(coarse, head.margin)
+        predict = partial(head.point_logits, head.point_features(features, coarse), points)
         run("point head", head.point_head, predict, points.shape[1])
     else:
         # The steps are computed when they are asked for, so this is the coarse head alone.
@@ -203,7 +203,7 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
         run.stages.append(replace(_add_up("point head", steps), parameters=parameters))
         if steps:
             pixels = pixel_centers(torch.arange(grid[0] * grid[1])[None], grid, coarse.dtype)
-            predict = partial(head.point_logits, features, coarse, pixels)
+            predict = partial(head.point_logits, head.point_features(features, coarse), pixels)
             dense = Stage("point head, every pixel", *measure(predict)[1], points=pixels.shape[1])
     if training and model.with_auxiliary_head:
         auxiliary = model.auxiliary_head

@@ -9,6 +9,7 @@ from mmengine.runner import load_checkpoint
 from mmseg.registry import DATASETS, MODELS
 
 from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.core import decide
 from mmseg_pointrend.evaluation.functional import trimap
 
 #: Half width of the band in which scenes are compared, pixels.
@@ -58,14 +59,14 @@ def _trace(model: torch.nn.Module, item: dict) -> dict:
     trace = dict(
         image=item["inputs"].permute(1, 2, 0).numpy()[..., ::-1],
         truth=item["data_samples"].gt_sem_seg.data[0],
-        coarse=head.labels_from_logits(head.predict_by_feat(coarse, tuple(size)))[0],
+        coarse=decide(head.predict_by_feat(coarse, tuple(size)), head.threshold)[0],
         points=[],
     )
     logits = coarse
     for step in steps:
         logits = step.logits
         trace["points"].append(step.points[0] * torch.tensor([size[1], size[0]]))
-    trace["rendered"] = head.labels_from_logits(head.predict_by_feat(logits, tuple(size)))[0]
+    trace["rendered"] = decide(head.predict_by_feat(logits, tuple(size)), head.threshold)[0]
     return trace
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +16,14 @@ from torch import Tensor
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.images import read_image
 from mmseg_pointrend.apis.prediction import apply_test_pipeline, load_model
-from mmseg_pointrend.core import TRAINING_STRATEGIES, logit_margin, select_training_points
+from mmseg_pointrend.core import (
+    TRAINING_STRATEGIES,
+    Resize,
+    TrainingPoints,
+    decide,
+    logit_margin,
+    select_training_points,
+)
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 
 #: 14^2, as in the paper's figure.
@@ -43,12 +49,12 @@ class CoarsePrediction:
     Attributes:
         logits: (1, K, h, w).
         margin: (1, K, ...) logits -> (1, ...) margins.
-        decide: (1, K, ...) logits -> (1, ...) labels.
+        threshold: with K = 1, the probability above which a pixel is class 1.
     """
 
     logits: Tensor
     margin: Callable[[Tensor], Tensor]
-    decide: Callable[[Tensor], Tensor]
+    threshold: float | None = None
 
 
 def draw_training_points(
@@ -113,10 +119,9 @@ def choose_points(coarse: CoarsePrediction, num_points: int, seed: int) -> dict[
     return {
         strategy: select_training_points(
             coarse.logits,
-            num_points,
-            margin=coarse.margin,
+            TrainingPoints(num_points, strategy),
+            coarse.margin,
             generator=torch.Generator().manual_seed(seed),
-            strategy=strategy,
         )[0]
         for strategy in TRAINING_STRATEGIES
     }
@@ -189,9 +194,9 @@ def _paint(coarse: CoarsePrediction) -> np.ndarray:
     """Paint the classes, interpolated as the points see them: (H, W, 3) in [0, 1]."""
     sides = coarse.logits.shape[2:]
     finer = max(1, -(-_DRAWN_SIDE // max(sides)))
-    logits = F.interpolate(coarse.logits, scale_factor=finer, mode="bilinear", align_corners=False)
+    logits = Resize(finer * sides[0], finer * sides[1]).apply(coarse.logits)
     palette = torch.tensor(_PALETTE)
-    colours = palette[coarse.decide(logits)[0] % len(palette)]
+    colours = palette[decide(logits, coarse.threshold)[0] % len(palette)]
     margins = coarse.margin(logits)[0]
     certainty = (margins / margins.median().clamp(min=1e-6)).clamp(max=1).unsqueeze(2)
     return (1 - certainty * (1 - colours)).numpy()
@@ -199,7 +204,7 @@ def _paint(coarse: CoarsePrediction) -> np.ndarray:
 
 def _predict_scene() -> CoarsePrediction:
     logits = torch.from_numpy(scene_logits(**_SCENE)).unsqueeze(0)
-    return CoarsePrediction(logits, logit_margin, lambda logits: logits.argmax(1))
+    return CoarsePrediction(logits, logit_margin)
 
 
 @torch.no_grad()
@@ -221,4 +226,4 @@ def _predict_image(
     item = apply_test_pipeline(config.test_dataloader.dataset.pipeline, pixels)
     inputs = model.data_preprocessor(pseudo_collate([item]), training=False)["inputs"]
     logits = head.coarse_logits(model.extract_feat(inputs)).float().cpu()
-    return CoarsePrediction(logits, head.margin, head.labels_from_logits)
+    return CoarsePrediction(logits, head.margin, head.threshold)

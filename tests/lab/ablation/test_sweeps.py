@@ -79,7 +79,7 @@ def test_the_built_models_are_what_the_variants_name() -> None:
     assert len(base.point_head.fcs) == 3 and len(heads) == 6
     for name, model in build_all("strategies").items():
         own = name == "mildly-biased"
-        assert model.decode_head.training_points.get("strategy") == (None if own else name)
+        assert model.decode_head.training_points.strategy == (None if own else name)
     for name, model in build_all("uncertainty").items():
         assert model.decode_head.margin is MARGINS[name.rpartition("-")[2]]
 

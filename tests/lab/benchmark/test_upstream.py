@@ -6,15 +6,17 @@ import mmseg
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmseg.registry import MODELS
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.lab.benchmark.upstream import (
     COARSE_PREFIXES,
-    UPSTREAM_PREFIXES,
     coarse_model_config,
     rename_weights,
     upstream_config,
+    upstream_prefixes,
 )
+from tests.models.builders import model_config
 from tests.repository.test_configs import ROOT
 
 CITYSCAPES = ROOT / "pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
@@ -80,11 +82,12 @@ def test_the_coarse_config_is_the_baselines() -> None:
 
 
 def test_weights_get_their_new_names() -> None:
+    model = MODELS.build(model_config())
     state = {
         key: torch.zeros(())
         for key in ("neck.x", "decode_head.coarse_head.y", "decode_head.point_head.fcs.0.z")
     }
-    assert list(rename_weights(state, UPSTREAM_PREFIXES)) == [
+    assert list(rename_weights(state, upstream_prefixes(model))) == [
         "neck.x", "decode_head.0.y", "decode_head.1.fcs.0.z"
     ]  # fmt: skip
     assert list(rename_weights(state, COARSE_PREFIXES)) == ["neck.x", "decode_head.y"]

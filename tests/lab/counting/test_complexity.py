@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmseg_pointrend.apis.configs import load_config, prepare_config
-from mmseg_pointrend.core import subdivide
+from mmseg_pointrend.core import Subdivision, subdivide
 from mmseg_pointrend.lab.counting.complexity import (
     Complexity,
     ForwardPass,
@@ -140,7 +140,7 @@ def table_2_steps() -> list:
             return mlp(torch.empty(1, 256, count), torch.empty(1, 80, count))
 
         steps, grid = count_steps(
-            subdivide(torch.empty(1, 80, 7, 7), predict, steps=5, num_points=28**2)
+            subdivide(torch.empty(1, 80, 7, 7), predict, Subdivision(5, 28**2))
         )
     assert grid == (224, 224)
     return steps

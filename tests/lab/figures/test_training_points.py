@@ -11,6 +11,7 @@ from mmseg_pointrend.apis.configs import prepare_config, shipped_config
 from mmseg_pointrend.apis.prediction import load_model
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
+    TrainingPoints,
     logit_margin,
     probability_margin,
     select_training_points,
@@ -27,7 +28,7 @@ CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 
 def prediction(height: int = 9, width: int = 20, **changes: object) -> CoarsePrediction:
     logits = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    fields = dict(logits=logits, margin=logit_margin, decide=lambda logits: logits.argmax(1))
+    fields = dict(logits=logits, margin=logit_margin)
     return CoarsePrediction(**(fields | changes))
 
 
@@ -37,7 +38,7 @@ def test_points_are_those_of_the_sampler() -> None:
     assert list(chosen) == list(TRAINING_STRATEGIES)
     for strategy, points in chosen.items():
         expected = select_training_points(
-            coarse.logits, 33, margin=probability_margin, strategy=strategy,
+            coarse.logits, TrainingPoints(33, strategy), probability_margin,
             generator=torch.Generator().manual_seed(4),
         )  # fmt: skip
         assert torch.equal(points, expected[0])
@@ -74,7 +75,7 @@ def test_uncertain_places_are_white() -> None:
 
 def test_binary_and_large_predictions() -> None:
     logits = torch.randn(1, 1, 20, 600)
-    coarse = prediction(logits=logits, decide=lambda logits: (logits[:, 0] > 0).long())
+    coarse = prediction(logits=logits, threshold=0.4)
     picture = draw_strategies(coarse, 10, 0).axes[0].images[0].get_array()
     assert picture.shape == (20, 600, 3)
 

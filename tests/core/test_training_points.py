@@ -1,5 +1,6 @@
-"""Which points are chosen."""
+"""Which points are trained on."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,8 +8,9 @@ from hypothesis import strategies as st
 
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
+    Bias,
+    TrainingPoints,
     logit_margin,
-    most_uncertain_pixels,
     point_sample,
     regular_grid,
     select_training_points,
@@ -31,7 +33,9 @@ def test_the_important_points_are_the_most_uncertain_candidates(
 ) -> None:
     logits = torch.randn(regions, classes, 6, 9, generator=torch.Generator().manual_seed(seed))
     points = select_training_points(
-        logits, num_points, oversample, importance, generator=torch.Generator().manual_seed(seed)
+        logits,
+        TrainingPoints(num_points, oversample_ratio=oversample, importance_sample_ratio=importance),
+        generator=torch.Generator().manual_seed(seed),
     )
     assert points.shape == (regions, num_points, 2)
     assert ((points >= 0) & (points < 1)).all()
@@ -49,7 +53,11 @@ def test_the_important_points_are_the_most_uncertain_candidates(
 def test_margins_are_taken_of_interpolated_logits() -> None:
     """Half-way between -1 and +1 the logit is 0; the margins there would both be 1."""
     logits = torch.tensor([[[[-1.0, 1.0]]]])
-    points = select_training_points(logits, 50, 20, 1.0, generator=torch.Generator().manual_seed(0))
+    points = select_training_points(
+        logits,
+        TrainingPoints(50, oversample_ratio=20, importance_sample_ratio=1.0),
+        generator=torch.Generator().manual_seed(0),
+    )
     assert (points[..., 0] - 0.5).abs().max() < 0.05
 
 
@@ -57,7 +65,9 @@ def test_coverage_is_uniform() -> None:
     logits = torch.zeros(1, 2, 8, 8)
     logits[:, 0, :, :4], logits[:, 1, :, 4:] = 5.0, 5.0
     points = select_training_points(
-        logits, 4000, importance_sample_ratio=0, generator=torch.Generator().manual_seed(0)
+        logits,
+        TrainingPoints(4000, importance_sample_ratio=0),
+        generator=torch.Generator().manual_seed(0),
     )
     histogram = torch.histc(points[..., 0], 4, 0, 1)
     assert (histogram / 1000 - 1).abs().max() < 0.1
@@ -66,7 +76,7 @@ def test_coverage_is_uniform() -> None:
 @pytest.mark.parametrize("strategy", [None, *STRATEGIES])
 def test_selection_carries_no_gradient(strategy: str | None) -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    assert not select_training_points(logits, 8, strategy=strategy).requires_grad
+    assert not select_training_points(logits, TrainingPoints(8, strategy)).requires_grad
 
 
 # ---- strategies ----------------------------------------------------------------------------------
@@ -90,7 +100,9 @@ def test_every_strategy_gives_the_number_asked_for(
 
     def select() -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return select_training_points(logits, num_points, strategy=strategy, generator=generator)
+        return select_training_points(
+            logits, TrainingPoints(num_points, strategy), generator=generator
+        )
 
     points = select()
     assert points.shape == (regions, num_points, 2) and points.dtype == torch.float32
@@ -102,10 +114,12 @@ def test_every_strategy_gives_the_number_asked_for(
 def test_a_name_stands_for_k_and_beta(strategy: str) -> None:
     logits = torch.randn(2, 3, 9, 14)
     expected = select_training_points(
-        logits, 50, *TRAINING_STRATEGIES[strategy], generator=torch.Generator().manual_seed(1)
+        logits,
+        TrainingPoints(50, None, *TRAINING_STRATEGIES[strategy]),
+        generator=torch.Generator().manual_seed(1),
     )
     points = select_training_points(
-        logits, 50, strategy=strategy, generator=torch.Generator().manual_seed(1)
+        logits, TrainingPoints(50, strategy), generator=torch.Generator().manual_seed(1)
     )
     assert torch.equal(points, expected)
 
@@ -113,7 +127,9 @@ def test_a_name_stands_for_k_and_beta(strategy: str) -> None:
 def test_without_a_name_the_bias_is_mild() -> None:
     logits = torch.randn(2, 3, 9, 14)
     plain, named = (
-        select_training_points(logits, 50, generator=torch.Generator().manual_seed(1), **options)
+        select_training_points(
+            logits, TrainingPoints(50, **options), generator=torch.Generator().manual_seed(1)
+        )
         for options in ({}, dict(strategy="mildly-biased"))
     )
     assert torch.equal(plain, named)
@@ -122,7 +138,7 @@ def test_without_a_name_the_bias_is_mild() -> None:
 def test_a_grid_is_the_same_in_every_region_and_takes_no_random_numbers() -> None:
     before = torch.get_rng_state()
     points = select_training_points(
-        torch.zeros(2, 3, 8, 16, dtype=torch.double), 18, strategy="regular-grid"
+        torch.zeros(2, 3, 8, 16, dtype=torch.double), TrainingPoints(18, "regular-grid")
     )
     assert torch.equal(torch.get_rng_state(), before)
     grid = regular_grid(18, (8, 16), torch.double)
@@ -142,7 +158,7 @@ def test_shares_of_uncertain_points_follow_from_k_and_beta() -> None:
     shares = {}
     for strategy in STRATEGIES:
         points = select_training_points(
-            logits, 4900, strategy=strategy, generator=torch.Generator().manual_seed(0)
+            logits, TrainingPoints(4900, strategy), generator=torch.Generator().manual_seed(0)
         )
         shares[strategy] = float(((points[..., 0] - 0.5).abs() < 0.05).float().mean())
     assert shares == pytest.approx(expected, abs=0.03)
@@ -154,6 +170,7 @@ def test_shares_of_uncertain_points_follow_from_k_and_beta() -> None:
     [
         (dict(num_points=0), r"num_points \(N\) must be an integer >= 1, got 0"),
         (dict(num_points=1.5), r"num_points \(N\) .* got 1.5"),
+        (dict(num_points=True), r"num_points \(N\) .* got True"),
         (dict(num_points=4, oversample_ratio=0.5), r"oversample_ratio \(k\) must be >= 1, got 0.5"),
         (dict(num_points=4, oversample_ratio=float("nan")), "oversample_ratio"),
         (
@@ -170,15 +187,94 @@ def test_shares_of_uncertain_points_follow_from_k_and_beta() -> None:
 )
 def test_settings_out_of_range_are_named(settings_, message) -> None:
     with pytest.raises(ValueError, match=message):
-        select_training_points(torch.zeros(1, 2, 4, 4), **settings_)
+        TrainingPoints(**settings_)
 
 
-@given(
-    st.integers(0, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 99), st.integers(0, 99)
+def test_the_strategies_are_the_rows_of_the_papers_table() -> None:
+    assert TRAINING_STRATEGIES == {
+        "regular-grid": None,
+        "uniform": (1, 0),
+        "mildly-biased": (3, 0.75),
+        "heavily-biased": (10, 1),
+    }
+    for name, bias in TRAINING_STRATEGIES.items():
+        assert TrainingPoints(strategy=name).bias == bias
+
+
+@pytest.mark.parametrize(
+    ("given", "bias"),
+    [
+        ({}, (3, 0.75)),
+        (dict(oversample_ratio=5), (5, 0.75)),
+        (dict(importance_sample_ratio=0), (3, 0)),
+        (dict(oversample_ratio=1.5, importance_sample_ratio=0.5), (1.5, 0.5)),
+        # What a config and its base say alike is no contradiction.
+        (dict(strategy="heavily-biased", oversample_ratio=10), (10, 1)),
+    ],
 )
-@settings(deadline=None, max_examples=60)
-def test_most_uncertain_pixels_are_the_smallest_margins(regions, height, width, number, seed):
-    margins = torch.rand(regions, height, width, generator=torch.Generator().manual_seed(seed))
-    indices = most_uncertain_pixels(margins, number)
-    expected = margins.flatten(1).sort(1).values[:, :number]
-    assert torch.equal(margins.flatten(1).gather(1, indices), expected)
+def test_numbers_not_given_are_those_of_the_mild_bias(given: dict, bias: tuple) -> None:
+    assert TrainingPoints(**given).bias == bias
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            dict(strategy="biased"),
+            r"strategy must be one of \['regular-grid', 'uniform', 'mildly-biased', "
+            r"'heavily-biased'\], got 'biased'",
+        ),
+        (
+            dict(strategy="uniform", oversample_ratio=3),
+            "oversample_ratio=3 contradicts strategy='uniform', which means 1.0; give the strategy",
+        ),
+        (
+            dict(strategy="heavily-biased", importance_sample_ratio=0.75),
+            "importance_sample_ratio=0.75 contradicts strategy='heavily-biased', which means 1.0",
+        ),
+        (
+            dict(strategy="regular-grid", importance_sample_ratio=0),
+            "importance_sample_ratio=0 contradicts .*'regular-grid', which has no random points",
+        ),
+        (dict(oversample_ratio=0.9), r"oversample_ratio \(k\) must be >= 1, got 0.9"),
+        (dict(importance_sample_ratio=-0.1), r"\(beta\) must lie in \[0, 1\], got -0.1"),
+    ],
+)
+def test_contradictions_are_named(given: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingPoints(**given)
+
+
+def test_points_of_a_bias_are_counted_as_in_mmsegmentation() -> None:
+    """Rounded down, candidates and important points alike: 3 * 49, 0.75 * 49 = 36.75."""
+    bias = TrainingPoints().bias
+    assert (bias.count_candidates(49), bias.count_important(49)) == (147, 36)
+    assert (Bias(1.5, 0).count_candidates(3), Bias(1.5, 0).count_important(3)) == (4, 0)
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    points = TrainingPoints(np.int64(7))
+    assert select_training_points(torch.zeros(1, 2, 4, 4), points).shape == (1, 7, 2)
+
+
+def test_it_is_a_sampler() -> None:
+    logits = torch.randn(2, 3, 9, 14)
+    torch.manual_seed(3)
+    expected = select_training_points(logits, TrainingPoints(20), logit_margin)
+    torch.manual_seed(3)
+    assert torch.equal(TrainingPoints(20)(logits, logit_margin), expected)
+
+
+def test_any_function_is_a_margin() -> None:
+    """The points of largest logit 0, whatever the other logits are."""
+    logits = torch.zeros(1, 2, 1, 4)
+    logits[0, 0, 0] = torch.tensor([0.0, 0.0, 5.0, 5.0])
+    points = select_training_points(
+        logits, TrainingPoints(30, "heavily-biased"), margin=lambda logits: -logits[:, 0]
+    )
+    assert (points[..., 0] > 0.5).all()
+
+
+def test_logits_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"logits must have shape \(N, K, h, w\), got \(2, 4\)"):
+        select_training_points(torch.zeros(2, 4), TrainingPoints(3))

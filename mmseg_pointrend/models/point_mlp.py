@@ -31,7 +31,7 @@ class PointMLP(BaseModule):
         init_cfg: initialisation; the last layer is drawn from N(0, 0.01^2), as in mmsegmentation.
 
     Raises:
-        ValueError: if `in_channels` and `in_index` differ in length, or a number is out of range.
+        ValueError: for a number out of range.
     """
 
     def __init__(
@@ -52,11 +52,6 @@ class PointMLP(BaseModule):
         super().__init__(init_cfg)
         self.in_channels = [in_channels] if isinstance(in_channels, int) else list(in_channels)
         self.in_index = [in_index] if isinstance(in_index, int) else list(in_index)
-        if len(self.in_channels) != len(self.in_index):
-            raise ValueError(
-                f"point_head.in_channels={self.in_channels} and point_head.in_index="
-                f"{self.in_index} must name as many feature maps"
-            )
         if channels < 1:
             raise ValueError(f"point_head.channels must be >= 1, got {channels}")
         if num_fcs < 0:

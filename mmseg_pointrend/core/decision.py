@@ -1,0 +1,61 @@
+"""From logits to labels: the one place where it is decided which class a pixel or a point has."""
+
+from torch import Tensor
+
+#: With one logit, the probability above which a pixel is class 1.
+THRESHOLD = 0.5
+
+
+def decide(logits: Tensor, threshold: float | None = None) -> Tensor:
+    """Decide by logits: the largest wins, the first of several equal ones.
+
+    Args:
+        logits: (N, K, ...). With K = 1 the logit of class 1 against class 0.
+        threshold: with K = 1, the probability above which the label is 1; `THRESHOLD` by default.
+
+    Returns:
+        (N, ...), int64.
+
+    Raises:
+        ValueError: for logits without a dimension of classes.
+
+    Example:
+        >>> decide(torch.tensor([[[0.2, 3.0], [0.7, -1.0]]]))
+        tensor([[1, 0]])
+        >>> decide(torch.tensor([[[0.0, 2.0]]]), threshold=0.8)
+        tensor([[0, 1]])
+    """
+    _check_classes("logits", logits)
+    if logits.shape[1] == 1:
+        return decide_by_probability(logits.sigmoid(), threshold)
+    return logits.argmax(dim=1)
+
+
+def decide_by_probability(probabilities: Tensor, threshold: float | None = None) -> Tensor:
+    """Decide by probabilities, for instance by the mean of those of several views.
+
+    Args:
+        probabilities: (N, K, ...). With K = 1 the probability of class 1.
+        threshold: as for `decide`.
+
+    Returns:
+        (N, ...), int64.
+
+    Raises:
+        ValueError: for probabilities without a dimension of classes.
+
+    Example:
+        >>> decide_by_probability(torch.tensor([[[0.3, 0.6]]]))
+        tensor([[0, 1]])
+    """
+    _check_classes("probabilities", probabilities)
+    if probabilities.shape[1] == 1:
+        return (probabilities[:, 0] > (THRESHOLD if threshold is None else threshold)).long()
+    return probabilities.argmax(dim=1)
+
+
+def _check_classes(name: str, values: Tensor) -> None:
+    if values.dim() < 2 or values.shape[1] < 1:
+        raise ValueError(
+            f"{name} must have shape (N, K, ...) with K >= 1, got {tuple(values.shape)}"
+        )

@@ -1,0 +1,59 @@
+"""Point-wise features: what the point head is told of a point (paper, sec. 3.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmseg_pointrend.core.points import point_sample
+from mmseg_pointrend.core.regions import Regions
+
+
+@dataclass(frozen=True)
+class PointFeatures:
+    """The maps in which points are read, of whole images or of regions of images.
+
+    Called with points it gives their fine-grained features and the coarse logits there.
+
+    Attributes:
+        fine_maps: fine-grained feature maps, each (B, C_i, h_i, w_i).
+        coarse_map: (N, K, h, w), the coarse logits of each image, or of each region.
+        regions: which boxes the N regions are; None for whole images, N = B.
+
+    Raises:
+        ValueError: without a fine-grained map.
+
+    Example:
+        >>> fine, coarse = torch.randn(2, 8, 64, 64), torch.randn(3, 5, 7, 7)
+        >>> regions = Regions(torch.rand(3, 4), images=torch.tensor([0, 1, 1]))
+        >>> features = PointFeatures([fine], coarse, regions)
+        >>> [tuple(found.shape) for found in features(torch.rand(3, 20, 2))]
+        [(3, 8, 20), (3, 5, 20)]
+    """
+
+    fine_maps: Sequence[Tensor]
+    coarse_map: Tensor
+    regions: Regions | None = None
+
+    def __post_init__(self) -> None:
+        if not self.fine_maps:
+            raise ValueError("fine_maps must hold at least one fine-grained feature map, got none")
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Read all maps at points.
+
+        Args:
+            points: (N, P, 2), (x, y) in [0, 1] of the image or the region.
+
+        Returns:
+            (N, C, P), the fine-grained features, those of several maps one after the other, and
+            (N, K, P), the coarse logits.
+
+        Raises:
+            ValueError: for shapes that do not fit each other.
+        """
+        read = point_sample if self.regions is None else self.regions.point_sample
+        fine = [read(features, points) for features in self.fine_maps]
+        joined = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
+        return joined, point_sample(self.coarse_map, points)

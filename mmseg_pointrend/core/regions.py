@@ -1,0 +1,123 @@
+"""Regions of images, such as the boxes of instances, and the points in them (paper, sec. 4)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmseg_pointrend.core.points import point_sample
+from mmseg_pointrend.core.ragged import find_slots
+from mmseg_pointrend.core.shapes import check_same_first, check_shape
+
+
+@dataclass(frozen=True)
+class Regions:
+    """R boxes on B images; their sides may lie between pixels, and outside of the image.
+
+    Attributes:
+        boxes: (R, 4), (left, top, right, bottom) in shares of the image's width and height: [0, 1]
+            is what the feature maps cover, padding included.
+        images: (R,), int64, the image of each box, in [0, B).
+
+    Raises:
+        ValueError: for shapes other than these.
+
+    Example:
+        >>> regions = Regions(torch.tensor([[0.5, 0.0, 1.0, 0.5]]), torch.tensor([0]))
+        >>> regions.to_image(torch.tensor([[[0.5, 0.5]]]))
+        tensor([[[0.7500, 0.2500]]])
+    """
+
+    boxes: Tensor
+    images: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape("boxes", self.boxes, "(R, 4)")
+        check_shape("images", self.images, "(R,)")
+        check_same_first("boxes", self.boxes, "images", self.images)
+
+    @classmethod
+    def from_pixels(cls, boxes: Tensor, images: Tensor, size: tuple[int, int]) -> "Regions":
+        """Make regions of boxes in pixels.
+
+        Args:
+            boxes: (R, 4), (left, top, right, bottom), pixels; pixel i covers [i, i + 1].
+            images: (R,), int64, the image of each box.
+            size: (H, W) of the images, pixels.
+
+        Raises:
+            ValueError: for shapes other than these.
+
+        Example:
+            >>> box = torch.tensor([[4.0, 0.0, 8.0, 2.0]])
+            >>> Regions.from_pixels(box, torch.tensor([0]), size=(4, 8)).boxes
+            tensor([[0.5000, 0.0000, 1.0000, 0.5000]])
+        """
+        check_shape("boxes", boxes, "(R, 4)")
+        height, width = size
+        return cls(boxes / boxes.new_tensor([width, height, width, height]), images)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def to_image(self, points: Tensor) -> Tensor:
+        """Find where points of the regions lie in their images.
+
+        Args:
+            points: (R, P, 2), (x, y), [0, 1] being the region.
+
+        Returns:
+            (R, P, 2), (x, y), [0, 1] being the image.
+
+        Raises:
+            ValueError: for points of another shape.
+        """
+        corner, sides = self._corner_and_sides(points)
+        return corner + points * sides
+
+    def from_image(self, points: Tensor) -> Tensor:
+        """Find where points of the images lie in the regions; the inverse of `to_image`.
+
+        Args:
+            points: (R, P, 2), (x, y), [0, 1] being the image of each region.
+
+        Returns:
+            (R, P, 2), (x, y), [0, 1] being the region; not finite where a box has no width or
+            height.
+
+        Raises:
+            ValueError: for points of another shape.
+        """
+        corner, sides = self._corner_and_sides(points)
+        return (points - corner) / sides
+
+    def point_sample(self, features: Tensor, points: Tensor) -> Tensor:
+        """Read the images' feature maps at points of the regions; no map is copied for a region.
+
+        Args:
+            features: (B, C, h, w), floating point.
+            points: (R, P, 2), (x, y), [0, 1] being the region.
+
+        Returns:
+            (R, C, P), see `core.point_sample`.
+
+        Raises:
+            ValueError: for shapes other than these, or a region of an image that is not there.
+        """
+        check_shape("features", features, "(B, C, h, w)")
+        points = self.to_image(points)
+        count = points.shape[1]
+        if len(features) == 1:
+            if self.images.any():
+                raise ValueError(f"images must be 0 for features of one image, got {self.images}")
+            found = point_sample(features, points.view(1, -1, 2))
+            return found.view(found.shape[1], len(self), count).transpose(0, 1)
+        slots = find_slots(self.images, len(features))
+        found = point_sample(features, slots.table(points, 0.0).flatten(1, 2))
+        return found.unflatten(2, (slots.shape[1], count))[slots.row, :, slots.column]
+
+    def _corner_and_sides(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        check_shape("points", points, "(R, P, 2)")
+        check_same_first("points", points, "boxes", self.boxes)
+        corners = self.boxes.view(-1, 2, 2).to(torch.promote_types(self.boxes.dtype, points.dtype))
+        return corners[:, :1], corners[:, 1:] - corners[:, :1]
