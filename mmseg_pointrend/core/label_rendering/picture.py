@@ -134,7 +134,7 @@ def _decide_mixed(windows: _Windows, region: Tensor, y: Tensor, x: Tensor) -> Te
         [
             flat.take(first + low.long()),
             flat.take(first + high.long()),
-            two_largest(logits)[1].take(number),
+            _second_largest(logits).take(number),
         ]
     )
     weights = windows.weights(region, y, x)
@@ -151,3 +151,9 @@ def _decide_mixed(windows: _Windows, region: Tensor, y: Tensor, x: Tensor) -> Te
         all_sums = (weights[part][:, :, None] * rows.view(len(part), num_taps, num_classes)).sum(1)
         decided[part] = all_sums.argmax(1).to(decided.dtype)
     return decided
+
+
+def _second_largest(logits: Tensor) -> Tensor:
+    """(M,): the second largest of (M, K) logits, a chunk at a time."""
+    chunks = logits.split(max(1, CHUNK // logits.shape[1]))
+    return torch.cat([two_largest(chunk)[1] for chunk in chunks])

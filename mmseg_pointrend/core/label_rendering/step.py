@@ -46,7 +46,11 @@ def subdivide_labels(
 
     computed = _compute_mixed_cells(step, mixed)
     computed += _compute_uncertain_pixels(step, computed, bounds, pure)
-    predicted = _predict_most_uncertain(step, computed, predict_points)
+    del mixed, pure
+    if not keep:
+        # Nothing will ask for the finer ones, which are as large as the grid.
+        bounds = before.bounds
+    predicted = _predict(step, *_choose_pixels(step, computed), predict_points)
     # What was predicted comes last, and counts.
     return _assemble(step, [*computed, predicted], bounds)
 
@@ -194,27 +198,35 @@ def _nth_smallest_margin(step: _Step, computed: Sequence[_Computed]) -> Tensor:
 # ---- 3: the point head ---------------------------------------------------------------------------
 
 
-def _predict_most_uncertain(
-    step: _Step, computed: Sequence[_Computed], predict_points: PredictPoints
-) -> _Computed:
-    """Predict each region's N pixels of smallest margin, of those below `max_margin`."""
-    frame, known = step.frame, step.before.known
+def _choose_pixels(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, Tensor]:
+    """Choose each region's N pixels of smallest margin, of those below `max_margin`.
+
+    Returns:
+        (R, P) flat indices, P being the largest number in any region, and (R, P) bool, False for
+        those that fill up.
+    """
     pixels, margins = _joined(computed)
-    slots = find_slots(frame.region(pixels), step.num_regions)
+    slots = find_slots(step.frame.region(pixels), step.num_regions)
     margins = slots.table(margins, torch.inf)
     lowest = margins.topk(min(step.num_points, margins.shape[1]), largest=False, sorted=False)
     chosen = slots.table(pixels, 0).gather(1, lowest.indices)
     certain = lowest.values >= step.subdivision.max_margin
-    counts = (~certain).sum(1)
-    count = int(counts.max())
-    if not count:
-        return _measure(step, pixels[:0], known[:0])
-    # In the order of the picture, neighbours are read from memory together; what is not asked for
-    # comes last.
+    count = int((~certain).sum(1).max())
+    # In the order of the picture, neighbours are read from memory together; what fills up is last.
     beyond = torch.iinfo(chosen.dtype).max
     chosen = chosen.masked_fill(certain, beyond).sort(dim=1).values[:, :count]
     asked = chosen < beyond
-    _, y, x = frame.split(chosen.masked_fill(~asked, frame.first_pixel))
+    return chosen.masked_fill(~asked, step.frame.first_pixel), asked
+
+
+def _predict(
+    step: _Step, chosen: Tensor, asked: Tensor, predict_points: PredictPoints
+) -> _Computed:
+    """Ask the point head for the chosen pixels, (R, P); `asked` tells which ones count."""
+    frame, known = step.frame, step.before.known
+    if not chosen.shape[1]:
+        return _measure(step, chosen.flatten(), known[:0])
+    _, y, x = frame.split(chosen)
     points = pixel_centers(y * frame.size[1] + x, frame.size, known.dtype)
     logits = predict_points(points).transpose(1, 2).to(known.dtype)
     return _measure(step, chosen[asked], logits[asked])
