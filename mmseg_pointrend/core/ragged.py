@@ -21,8 +21,6 @@ class Slots(NamedTuple):
 
     def table(self, values: Tensor, fill: float) -> Tensor:
         """Lay (M, ...) values out: (groups, largest, ...); rows that are short end in `fill`."""
-        if self.shape[0] == 1:
-            return values[None]
         found = values.new_full((*self.shape, *values.shape[1:]), fill)
         found[self.row, self.column] = values
         return found
@@ -38,8 +36,6 @@ def find_slots(groups: Tensor, num_groups: int) -> Slots:
     Raises:
         ValueError: for a group out of range.
     """
-    if num_groups == 1:
-        return Slots(groups, torch.arange(len(groups), device=groups.device), (1, len(groups)))
     counts = torch.bincount(groups, minlength=num_groups)
     if len(counts) > num_groups:
         raise ValueError(f"a group must lie in [0, {num_groups}), got {len(counts) - 1}")

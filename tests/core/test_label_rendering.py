@@ -331,9 +331,8 @@ def test_as_many_boxes_as_regions(classes: int) -> None:
         render_labels(torch.zeros(3, classes, 4, 4), PointHead, Subdivision(0), [[place]])
 
 
-@pytest.mark.parametrize("regions", [1, 30])
 @pytest.mark.parametrize("classes", [1, 4])
-def test_more_regions_take_no_more_operations(regions: int, classes: int) -> None:
+def test_more_regions_take_no_more_operations(classes: int) -> None:
     """All regions are worked on at once: the number of operators does not grow with them."""
 
     class Count(TorchDispatchMode):
@@ -359,5 +358,5 @@ def test_more_regions_take_no_more_operations(regions: int, classes: int) -> Non
             )
         return counted.number
 
-    # Laying out what several regions have takes some; unbinding the results one each.
-    assert count(regions) <= count(1) + 40 + 2 * regions
+    # The results are handed out one by one: an operation or two each.
+    assert count(30) <= count(2) + 2 * 28

@@ -66,7 +66,7 @@ class Frame:
 
     def split(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Region, y and x of flat indices; y and x lie outside of the grid on the frame."""
-        region, y, x = self._split_framed(pixels)
+        region, y, x = _split(pixels, self.framed)
         return region, y - self.origin, x - self.origin
 
     def region(self, pixels: Tensor) -> Tensor:
@@ -97,21 +97,26 @@ class Frame:
 
     # ---- cells of the grid before ----------------------------------------------------------------
 
-    def cell_pixels(self, cells: Tensor) -> Tensor:
-        """Flat indices (s s, M) of the pixels of cells, row by row.
+    def corners_and_first_pixels(self, before: "Frame", cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the corners and the pixels of cells.
 
         Args:
+            before: frame of the grid before.
             cells: (M,), flat indices in the (N, h + 1, w + 1) map of cells.
-        """
-        width = self.framed[1]
-        region, i, j = self._split_cells(cells)
-        first = (region * self.framed[0] + i * self.scale) * width + j * self.scale
-        offsets = torch.arange(self.scale, device=cells.device)
-        return (offsets[:, None] * width + offsets).view(-1, 1) + first
 
-    def cell_corners(self, before: "Frame", cells: Tensor) -> Tensor:
-        """Flat indices (4, M) in the grid before of the corners of cells, row by row."""
-        return _corners(before, *self._split_cells(cells))
+        Returns:
+            (4, M), flat indices in the grid before of the corners, row by row; and (M,) flat
+            indices of the first pixel in each cell, to which `cell_offsets` lead to the others.
+        """
+        height, width = self.framed
+        region, i, j = _split(cells, (height // self.scale, width // self.scale))
+        first = (region * height + i * self.scale) * width + j * self.scale
+        return _corners(before, region, i, j), first
+
+    def cell_offsets(self, device: torch.device) -> Tensor:
+        """(s s, 1): from the first pixel of a cell to each of its pixels, row by row."""
+        along = torch.arange(self.scale, device=device)
+        return (along[:, None] * self.framed[1] + along).view(-1, 1)
 
     def corners_and_shares(
         self, before: "Frame", pixels: Tensor, dtype: torch.dtype
@@ -127,16 +132,10 @@ class Frame:
             (4, M), flat indices in the grid before of the corners, row by row; and (M,) the shares
             of the way from the upper to the lower, and from the left to the right corners.
         """
-        region, y, x = self._split_framed(pixels)
+        region, y, x = _split(pixels, self.framed)
         fractions = torch.tensor(cell_fractions(self.scale), dtype=dtype, device=pixels.device)
         i, j = (part.div(self.scale, rounding_mode="floor") for part in (y, x))
         return _corners(before, region, i, j), fractions[y % self.scale], fractions[x % self.scale]
-
-    def _split_framed(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _split(pixels, self.framed)
-
-    def _split_cells(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _split(cells, (self.framed[0] // self.scale, self.framed[1] // self.scale))
 
 
 def _split(numbers: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,8 +18,8 @@ from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, uncertain_pixels
 from mmseg_pointrend.core.uncertainty import BoundedMargin
 
-#: Floats that a strip of the last grid holds; but with too few rows, those around count too much.
-_STRIP, _FEWEST_ROWS = 1 << 18, 4
+#: Rows that a strip has at least, or those around it count too much; and floats, at least.
+_FEWEST_ROWS, _FEWEST_FLOATS = 4, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class Planes:
 
     def plane(self, k: int, regions: Tensor) -> Tensor:
         """Logits of class k, (R, 1, H, W), in regions (R,)."""
-        plane = Resize(*self.size).apply(self.logits[regions, k : k + 1])
+        plane = Resize(*self.size).apply(_of(regions, self.logits[:, k : k + 1]))
         if not self.indices.shape[1]:
             return plane
-        predicted = self.predicted[regions, k : k + 1]
-        plane = plane.flatten(2).scatter(2, self.indices[regions, None], predicted)
+        predicted = _of(regions, self.predicted[:, k : k + 1])
+        plane = plane.flatten(2).scatter(2, _of(regions, self.indices)[:, None], predicted)
         return plane.unflatten(2, self.size)
 
     def warped_labels(self, warp: Warp, regions: Tensor, threshold: float | None) -> Tensor:
         """Decide about the pixels of warped regions (R,): (R, H', W')."""
         num_classes = self.logits.shape[1]
         if self.labels is not None and not mixes_pixels(warp, self.size):
-            return warp_map(self.labels[regions, None], warp)[:, 0].contiguous()
+            return warp_map(_of(regions, self.labels)[:, None], warp)[:, 0].contiguous()
         largest = warp_map(self.plane(0, regions), warp)
         if num_classes == 1:
             return decide(largest, threshold).to(torch.uint8)
@@ -106,6 +106,11 @@ def without_step(logits: Tensor) -> Planes:
     return Planes(logits, size, none, logits.new_empty(*logits.shape[:2], 0))
 
 
+def _of(regions: Tensor, values: Tensor) -> Tensor:
+    """Take regions (R,) of (N, ...) values; all of them without a copy."""
+    return values if len(regions) == len(values) else values.index_select(0, regions)
+
+
 def _measure(
     logits: Tensor, size: tuple[int, int], subdivision: Subdivision
 ) -> tuple[Tensor, Tensor | None]:
@@ -140,13 +145,19 @@ def _two_largest(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _strips(logits: Tensor, scale: int) -> Iterator[tuple[slice, Tensor]]:
-    """Enlarge (N, K, h, w) logits some rows at a time; a row more on either side is looked at."""
-    height, width = logits.shape[2:]
-    row = max(1, logits.shape[0] * logits.shape[1] * width * scale**2)
-    count = max(_FEWEST_ROWS, _STRIP // row)
+    """Enlarge (N, K, h, w) logits some rows at a time; a row more on either side is looked at.
+
+    A strip is about as large as one class of the result.
+    """
+    num_regions, num_classes, height, width = logits.shape
+    plane = num_regions * height * width * scale**2
+    row = max(1, num_regions * num_classes * width * scale**2)
+    count = max(_FEWEST_ROWS, max(_FEWEST_FLOATS, plane) // row)
     for first in range(0, height, count):
         last = min(first + count, height)
         above, below = max(first - 1, 0), min(last + 1, height)
-        strip = Resize((below - above) * scale, width * scale).apply(logits[:, :, above:below])
+        # Contiguous, or the planes of a channels-last map would be walked with long strides.
+        strip = logits[:, :, above:below].contiguous()
+        strip = Resize((below - above) * scale, width * scale).apply(strip)
         cut = Crop((first - above) * scale, 0, (last - first) * scale, width * scale)
         yield slice(first * scale, last * scale), cut.apply(strip)

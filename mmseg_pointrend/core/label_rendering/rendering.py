@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.geometry import Warp, mixes_pixels, warp_size
+from mmseg_pointrend.core.label_rendering.cells import mixed_cells
 from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid
 from mmseg_pointrend.core.label_rendering.picture import warp_labels
 from mmseg_pointrend.core.label_rendering.planes import (
@@ -15,7 +16,7 @@ from mmseg_pointrend.core.label_rendering.planes import (
     subdivide_into_planes,
     without_step,
 )
-from mmseg_pointrend.core.label_rendering.step import mixed_share, subdivide_labels
+from mmseg_pointrend.core.label_rendering.step import subdivide_labels
 from mmseg_pointrend.core.shapes import check_shape
 from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, render
 from mmseg_pointrend.core.uncertainty import BoundedMargin
@@ -104,12 +105,13 @@ def _render_last_grid(
     one_step = dataclasses.replace(subdivision, steps=1)
     for left in range(subdivision.steps, 0, -1):
         finer = grid.frame.finer(subdivision.scale_factor).size
-        share = mixed_share(grid)
+        mixed = mixed_cells(grid.inner_labels)
+        share = int(mixed.count_nonzero()) / mixed.numel()
         if subdivision.max_margin == math.inf:
             share = max(share, subdivision.count_points(finer) / math.prod(finer))
         if share <= max_mixed_share:
             keep = left > 1 or any(mixes_pixels(warp, finer) for warp in warps)
-            grid = subdivide_labels(grid, predict_points, subdivision, keep)
+            grid = subdivide_labels(grid, mixed, predict_points, subdivision, keep)
         elif left > 1:
             grid = LabelGrid.dense(render(grid.dense_logits(), predict_points, one_step))
         else:

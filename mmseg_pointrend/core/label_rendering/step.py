@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.geometry import Resize
-from mmseg_pointrend.core.label_rendering.cells import enlarge_cells, mixed_cells, repeat_pixels
+from mmseg_pointrend.core.label_rendering.cells import enlarge_cells, repeat_pixels
 from mmseg_pointrend.core.label_rendering.frame import Frame
 from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid, interpolate
 from mmseg_pointrend.core.points import pixel_centers
@@ -26,12 +26,17 @@ from mmseg_pointrend.core.uncertainty import BoundedMargin, two_largest
 
 
 def subdivide_labels(
-    before: LabelGrid, predict_points: PredictPoints, subdivision: Subdivision, keep: bool = True
+    before: LabelGrid,
+    mixed: Tensor,
+    predict_points: PredictPoints,
+    subdivision: Subdivision,
+    keep: bool = True,
 ) -> LabelGrid:
     """Do one step from a grid of labels to the next.
 
     Args:
         before: the grid before.
+        mixed: (N, h + 1, w + 1) bool, its `mixed_cells`.
         predict_points: (N, P, 2) points -> (N, K, P) logits.
         subdivision: its `num_points` is a number, its margin a `BoundedMargin`.
         keep: whether logits and bounds of the finer grid are needed, because something follows.
@@ -40,25 +45,18 @@ def subdivide_labels(
         The finer grid; without `keep` only its labels mean something.
     """
     step = _Step(before, before.frame.finer(subdivision.scale_factor), subdivision, keep)
-    mixed = mixed_cells(before.inner_labels)
     bounds = Resize(*step.frame.size).apply(before.bounds[:, None])[:, 0]
     pure = step.frame.inner(repeat_pixels(~mixed, step.frame.scale))
 
     computed = _compute_mixed_cells(step, mixed)
     computed += _compute_uncertain_pixels(step, computed, bounds, pure)
-    del mixed, pure
+    del pure
     if not keep:
         # Nothing will ask for the finer ones, which are as large as the grid.
         bounds = before.bounds
     predicted = _predict(step, *_choose_pixels(step, computed), predict_points)
     # What was predicted comes last, and counts.
     return _assemble(step, [*computed, predicted], bounds)
-
-
-def mixed_share(grid: LabelGrid) -> float:
-    """Share of the cells whose logits a step from this grid would have to compute."""
-    mixed = mixed_cells(grid.inner_labels)
-    return int(mixed.sum()) / max(1, mixed.numel())
 
 
 class _Step(NamedTuple):
@@ -115,12 +113,14 @@ def _measure(step: _Step, pixels: Tensor, logits: Tensor) -> _Computed:
     )
 
 
-def _joined(computed: Sequence[_Computed]) -> tuple[Tensor, Tensor]:
-    """Pixels (M,) and margins (M,) of all parts."""
-    return (
-        torch.cat([part.pixels for part in computed]),
-        torch.cat([part.margins for part in computed]),
-    )
+def _by_region(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, Tensor]:
+    """Lay pixels and margins out by regions: (R, M') each; infinite margins fill up."""
+    pixels = torch.cat([part.pixels for part in computed])
+    margins = torch.cat([part.margins for part in computed])
+    if step.num_regions == 1:
+        return pixels[None], margins[None]
+    slots = find_slots(step.frame.region(pixels), step.num_regions)
+    return slots.table(pixels, step.frame.first_pixel), slots.table(margins, torch.inf)
 
 
 # ---- 1: the cells whose corners do not agree -----------------------------------------------------
@@ -131,14 +131,16 @@ def _compute_mixed_cells(step: _Step, mixed: Tensor) -> list[_Computed]:
     before, frame = step.before, step.frame
     num_classes = before.num_classes
     cells = mixed.flatten().nonzero().squeeze(1)
-    logits, number = before.find_logits(frame.cell_corners(before.frame, cells))
+    corners, first_pixels = frame.corners_and_first_pixels(before.frame, cells)
+    offsets = frame.cell_offsets(cells.device)
+    logits, number = before.find_logits(corners)
     chunk = max(1, CHUNK // (num_classes * (4 + frame.scale**2)))
     parts = [_measure(step, cells[:0], logits[:0])]
     for first in range(0, len(cells), chunk):
         part = slice(first, first + chunk)
         corners = logits.index_select(0, number[:, part].flatten()).view(4, -1, num_classes)
         rows = enlarge_cells(corners, frame.scale).view(-1, num_classes)
-        parts.append(_measure(step, frame.cell_pixels(cells[part]).flatten(), rows))
+        parts.append(_measure(step, (first_pixels[part] + offsets).flatten(), rows))
     return parts
 
 
@@ -187,9 +189,7 @@ def _compute_pixels(step: _Step, region: Tensor, index: Tensor) -> _Computed:
 
 def _nth_smallest_margin(step: _Step, computed: Sequence[_Computed]) -> Tensor:
     """Find each region's N-th smallest margin, (N,); infinite where there are not so many."""
-    pixels, margins = _joined(computed)
-    slots = find_slots(step.frame.region(pixels), step.num_regions)
-    margins = slots.table(margins, torch.inf)
+    _, margins = _by_region(step, computed)
     if margins.shape[1] < step.num_points:
         return margins.new_full((step.num_regions,), torch.inf)
     return margins.kthvalue(step.num_points, dim=1).values
@@ -205,11 +205,9 @@ def _choose_pixels(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, 
         (R, P) flat indices, P being the largest number in any region, and (R, P) bool, False for
         those that fill up.
     """
-    pixels, margins = _joined(computed)
-    slots = find_slots(step.frame.region(pixels), step.num_regions)
-    margins = slots.table(margins, torch.inf)
+    pixels, margins = _by_region(step, computed)
     lowest = margins.topk(min(step.num_points, margins.shape[1]), largest=False, sorted=False)
-    chosen = slots.table(pixels, 0).gather(1, lowest.indices)
+    chosen = pixels.gather(1, lowest.indices)
     certain = lowest.values >= step.subdivision.max_margin
     count = int((~certain).sum(1).max())
     # In the order of the picture, neighbours are read from memory together; what fills up is last.
@@ -244,7 +242,6 @@ def _assemble(step: _Step, computed: Sequence[_Computed], bounds: Tensor) -> Lab
     if not step.keep:
         return LabelGrid(frame, labels, bounds, before.known[:0])
 
-    bounds = bounds.clone()
     number = torch.full((labels.numel(),), -1, dtype=torch.int32, device=labels.device)
     first = 0
     for part in computed:
