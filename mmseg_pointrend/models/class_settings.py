@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import nn
 
+from mmseg_pointrend.core import THRESHOLD
+
 
 class ClassSettings(NamedTuple):
     """What a decode head says of the classes.
@@ -30,7 +32,7 @@ def resolve_classes(
     Args:
         num_classes: number of classes.
         out_channels: `num_classes` if None.
-        threshold: with one output channel 0.5 if None.
+        threshold: with one output channel `core.THRESHOLD` if None.
         ignore_index: label of pixels that count in no loss.
 
     Raises:
@@ -46,7 +48,7 @@ def resolve_classes(
                 "set num_classes=2, or leave out_channels out"
             )
         if threshold is None:
-            threshold = 0.5
+            threshold = THRESHOLD
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must lie in (0, 1), got {threshold}")
     elif out_channels != num_classes:
@@ -76,20 +78,18 @@ def complete_point_config(config: dict, classes: ClassSettings) -> dict:
         ValueError: if the config says otherwise of the classes.
     """
     shared = dict(num_classes=classes.num_classes, out_channels=classes.out_channels)
-    config = _merge("point_head", config, shared)
-    config.pop("num_classes")
-    return {"type": "PointMLP", **config}
+    merged = _merge("point_head", config, shared)
+    return {"type": "PointMLP"} | {k: v for k, v in merged.items() if k != "num_classes"}
 
 
 def _merge(name: str, config: dict, shared: dict) -> dict:
-    config = dict(config)
     for key, value in shared.items():
-        if config.setdefault(key, value) != value:
+        if config.get(key, value) != value:
             raise ValueError(
                 f"{name}.{key}={config[key]} contradicts decode_head.{key}={value}; "
                 f"write {key} once, in decode_head"
             )
-    return config
+    return {**config, **shared}
 
 
 def check_auxiliary_heads(decode_head: nn.Module, heads: Iterable[nn.Module]) -> None:

@@ -208,6 +208,46 @@ def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) 
     assert HEAD_DEFAULTS | coarse == HEAD_DEFAULTS | base_head
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "_base_/models").glob("pointrend_*.py")), ids=lambda path: path.stem
+)
+def test_a_base_does_not_retype_the_head_that_it_wraps(path: Path) -> None:
+    source = path.read_text("utf-8")
+    assert "for key, value in _base_.model.decode_head.items()" in source
+    assert len(source.splitlines()) <= 31
+    config = Config.fromfile(path)
+    name = re.search(r'^_base_ = "(.*)"$', source, re.MULTILINE)[1]
+    theirs = name.startswith("mmseg::")
+    base = Config.fromfile(MMSEG / name[len("mmseg::") :] if theirs else path.parent / name)
+    coarse, wrapped = config.model.decode_head.coarse_head, base.model.decode_head
+    changed = {"in_channels", "in_index"} if "unet" in path.name else set()
+    handed_on = {"num_classes", "loss_decode"}
+    assert coarse.keys() == wrapped.keys() - handed_on
+    assert {key for key in coarse if coarse[key] != wrapped[key]} == changed
+
+
+def test_parts_of_a_wrapped_head_are_overridden_and_survive_a_dump(tmp_path: Path) -> None:
+    name = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
+    options = {
+        "model.decode_head.coarse_head.channels": 16,
+        "model.decode_head.coarse_head.loss_decode": dict(type="DiceLoss"),
+        "model.decode_head.num_classes": 5,
+    }
+    config = load_config(ROOT / name, options)
+    config.dump(tmp_path / "dumped.py")
+    for found in (config, load_config(tmp_path / "dumped.py")):
+        head = MODELS.build(found.model).decode_head
+        assert head.coarse_head.channels == 16 and head.coarse_head.num_classes == 5
+        assert type(head.coarse_head.loss_decode).__name__ == "DiceLoss"
+
+
+def test_a_config_of_the_first_version_loads() -> None:
+    """As its runner dumped it, before bases took over the heads that they wrap."""
+    (path,) = (Path(__file__).parent / "published").glob("*.py")
+    before, now = (loaded(name).model for name in (path, f"pointrend/{path.name}"))
+    assert str(MODELS.build(before)) == str(MODELS.build(now))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_name_says_what_is_trained_on_what(name: str) -> None:
     """<model>_<backbone>_<GPUs>xb<images each>-<iterations>k_<data>-<crop>."""

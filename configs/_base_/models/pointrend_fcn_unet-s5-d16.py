@@ -9,16 +9,12 @@ model = dict(
         type="PointRendHead",
         num_classes=2,
         out_channels=1,
-        coarse_head=dict(
-            type="FCNHead",
-            in_channels=256,
-            in_index=2,
-            channels=64,
-            num_convs=1,
-            concat_input=False,
-            dropout_ratio=0.1,
-            norm_cfg=dict(type="SyncBN", requires_grad=True),
-        ),
+        coarse_head={
+            key: value
+            for key, value in _base_.model.decode_head.items()
+            if key not in ("num_classes", "loss_decode")
+        }
+        | dict(in_channels=256, in_index=2),
         point_head=dict(in_channels=[64], in_index=[4], channels=64, num_fcs=3),
         # N: the points of the stride-4 map of a 128x128 crop, and of a window that slides. In
         # pictures full of vessels the 64 of the stride-16 map are too few.

@@ -6,15 +6,12 @@ model = dict(
         _delete_=True,
         type="PointRendHead",
         num_classes=19,
-        coarse_head=dict(
-            type="FPNHead",
-            in_channels=[64, 64, 64],
-            in_index=[1, 2, 3],
-            feature_strides=[8, 16, 32],
-            channels=64,
-            dropout_ratio=0,
-            norm_cfg=dict(type="BN"),
-        ),
+        # The head of the base as it is; PointRendHead hands on the classes.
+        coarse_head={
+            key: value
+            for key, value in _base_.model.decode_head.items()
+            if key not in ("num_classes", "loss_decode")
+        },
         point_head=dict(in_channels=[64], in_index=[0], channels=64, num_fcs=3),
         training_points=dict(num_points=2048),
         # From stride 8 to the input.

@@ -6,15 +6,12 @@ model = dict(
         _delete_=True,
         type="PointRendHead",
         num_classes=19,
-        coarse_head=dict(
-            type="FPNHead",
-            in_channels=[256, 256, 256, 256],
-            in_index=[0, 1, 2, 3],
-            feature_strides=[4, 8, 16, 32],
-            channels=128,
-            dropout_ratio=0,
-            norm_cfg=dict(type="SyncBN", requires_grad=True),
-        ),
+        # The head of the base as it is; PointRendHead hands on the classes.
+        coarse_head={
+            key: value
+            for key, value in _base_.model.decode_head.items()
+            if key not in ("num_classes", "loss_decode")
+        },
         point_head=dict(in_channels=[256], in_index=[0], channels=256, num_fcs=3),
         # N in training: the points of the stride-16 map of a 512x1024 crop (sec. 5).
         training_points=dict(num_points=2048),

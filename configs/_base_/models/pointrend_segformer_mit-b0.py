@@ -12,14 +12,12 @@ model = dict(
         _delete_=True,
         type="PointRendHead",
         num_classes=19,
-        coarse_head=dict(
-            type="SegformerHead",
-            in_channels=[32, 64, 160, 256],
-            in_index=[0, 1, 2, 3],
-            channels=256,
-            dropout_ratio=0.1,
-            norm_cfg=dict(type="SyncBN", requires_grad=True),
-        ),
+        # The head of the base as it is; PointRendHead hands on the classes.
+        coarse_head={
+            key: value
+            for key, value in _base_.model.decode_head.items()
+            if key not in ("num_classes", "loss_decode")
+        },
         point_head=dict(in_channels=[32], in_index=[0], channels=256, num_fcs=3),
         training_points=dict(num_points=2048),
         # From stride 4 to the input.

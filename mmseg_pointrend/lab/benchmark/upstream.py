@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from mmseg_pointrend.core import Subdivision, TrainingPoints
+from mmseg_pointrend.core import THRESHOLD, Subdivision, TrainingPoints
 
 #: Where the coarse head's weights lie -> where a model without PointRend has them.
 COARSE_PREFIXES = {"decode_head.coarse_head.": "decode_head."}
@@ -79,7 +79,7 @@ def coarse_config(model: ConfigDict) -> dict:
         if head.get(key) is not None:
             config.setdefault(key, head[key])
     if head.get("out_channels") == 1:
-        config.setdefault("threshold", 0.5)
+        config.setdefault("threshold", THRESHOLD)
         config.setdefault("loss_decode", dict(type="CrossEntropyLoss", use_sigmoid=True))
     return config
 
@@ -101,7 +101,7 @@ def point_head_config(head: ConfigDict) -> dict:
     }
     for key in _SHARED:
         if head.get(key) is not None:
-            config[key] = head[key]
+            config.setdefault(key, head[key])
     return config
 
 
