@@ -71,29 +71,13 @@ def main() -> None:
     from mmseg_pointrend.lab.benchmark.settings import Settings
     from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
 
-    report = benchmark(
-        Settings(
-            config=args.config,
-            checkpoint=args.checkpoint,
-            batch=args.batch,
-            shape=args.shape,
-            ori_shape=args.ori_shape,
-            repeat=args.repeat,
-            warmup=args.warmup,
-            device=args.device,
-            threads=args.threads,
-            amp=args.amp,
-            compile=args.compile,
-            channels_last=args.channels_last,
-            train=args.train,
-            logits=args.logits,
-            versus=args.versus,
-            options=args.cfg_options,
-        )
-    )
+    # The options have the names of the settings.
+    options = vars(args)
+    json_file = options.pop("json")
+    report = benchmark(Settings(options=options.pop("cfg_options"), **options))
     print(format_benchmark(report))
-    if args.json:
-        path = Path(args.json)
+    if json_file:
+        path = Path(json_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -1,16 +1,18 @@
 """Loading a config, fitting it to the machine, and finding its mistakes before work starts."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
+from mmseg.registry import DATASETS, MODELS
+from torch import nn
 
+import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
 from mmseg_pointrend.compat.distributed import prepare_cpu_processes
+from mmseg_pointrend.engine import innermost_datasets
 
 compat.setup()
 
@@ -114,6 +116,26 @@ def _replace_sync_bn(node: object) -> None:
             _replace_sync_bn(value)
 
 
+def is_pointrend(model: dict | nn.Module) -> bool:
+    """Whether a model's decode head is a `PointRendHead`, or derived from it.
+
+    Args:
+        model: the model, or its config. Lists of heads, as mmsegmentation's PointRend has them, and
+            models without a decode head are not.
+    """
+    if isinstance(model, dict):
+        head = model.get("decode_head")
+        return isinstance(head, dict) and names_type(head, "PointRendHead")
+    return isinstance(getattr(model, "decode_head", None), MODELS.get("PointRendHead"))
+
+
+def names_type(config: dict, base: str) -> bool:
+    """Whether a config's `type`, a class or its name, descends from the registered class `base`."""
+    found = config.get("type")
+    found = MODELS.get(found) if isinstance(found, str) else found
+    return isinstance(found, type) and issubclass(found, MODELS.get(base))
+
+
 def check_checkpoint(path: str | Path) -> None:
     """Raise FileNotFoundError, in one line, if a local checkpoint does not exist."""
     if "://" not in str(path) and not Path(path).is_file():
@@ -135,7 +157,7 @@ def check_data(config: Config, split: str) -> None:
     if not loader:
         return
     name = f"{split}_dataloader.dataset"
-    for leaf in _innermost(loader.dataset):
+    for leaf in innermost_datasets(loader.dataset):
         where = ", ".join(
             f"{key}={leaf[key]!r}"
             for key in ("data_root", "data_prefix", "ann_file", "img_suffix")
@@ -151,14 +173,3 @@ def check_data(config: Config, split: str) -> None:
         if not records:
             suffix = getattr(dataset, "img_suffix", "")
             raise ValueError(f"{name}: no images *{suffix} found ({where})")
-
-
-def _innermost(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """Yield the data sets inside mmengine's wrappers (concatenated, repeated, balanced)."""
-    if "datasets" in dataset:
-        for inner in dataset.datasets:
-            yield from _innermost(inner)
-    elif "dataset" in dataset:
-        yield from _innermost(dataset.dataset)
-    else:
-        yield dataset

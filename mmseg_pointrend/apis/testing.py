@@ -4,14 +4,13 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmseg.models import EncoderDecoder
-from mmseg.registry import MODELS
 
 import mmseg_pointrend.evaluation  # registers RefinementMetric
 import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
+    names_type,
     prepare_config,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
@@ -95,7 +94,7 @@ def _augment(config: Config) -> None:
     config.test_dataloader.dataset.pipeline = config.tta_pipeline
     tta_model = dict(config.tta_model)
     # Other segmentors keep mmsegmentation's.
-    if tta_model["type"] == "SegTTAModel" and _is_a(config.model, EncoderDecoder):
+    if tta_model["type"] == "SegTTAModel" and names_type(config.model, "EncoderDecoder"):
         tta_model["type"] = "PointRendTTA"
     config.model = dict(**tta_model, module=config.model)
 
@@ -109,9 +108,9 @@ def _compare_with_coarse(config: Config) -> None:
     model, evaluators = config.model, list_evaluators(config)
     if not evaluators:
         return
-    if _is_a(model, MODELS.get("PointRendTTA")):
+    if names_type(model, "PointRendTTA"):
         model = model.module
-    if not _is_a(model, MODELS.get("PointRend")) or not model.get("predict_coarse", True):
+    if not names_type(model, "PointRend") or not model.get("predict_coarse", True):
         return
     # With "metrics", the config builds an evaluator of its own.
     if any(evaluator.get("format_only") or "metrics" in evaluator for evaluator in evaluators):
@@ -127,10 +126,3 @@ def _compare_with_coarse(config: Config) -> None:
     ignored = ignored_label(evaluators)
     metric = dict(type="RefinementMetric", ignore_index=255 if ignored is None else ignored)
     config.test_evaluator = [*evaluators, metric]
-
-
-def _is_a(model: dict, base: type) -> bool:
-    """Whether a model's config names a class, by itself or by its name, that descends from one."""
-    found = model["type"]
-    found = MODELS.get(found) if isinstance(found, str) else found
-    return isinstance(found, type) and issubclass(found, base)

@@ -41,13 +41,13 @@ class LabelCheckHook(Hook):
         if runner.iter > 0:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        training = list(unwrap(runner.train_dataloader.dataset))
+        training = list(innermost_datasets(runner.train_dataloader.dataset))
         seen = set().union(*(self.check(dataset, model.num_classes) for dataset in training))
         absent = describe_absent(seen, training[0], model.num_classes)
         if seen and absent:
             runner.logger.warning(absent)
         if runner.val_loop is not None:
-            for dataset in unwrap(runner.val_dataloader.dataset):
+            for dataset in innermost_datasets(runner.val_dataloader.dataset):
                 self.check(dataset, model.num_classes)
 
     def check(self, dataset: BaseDataset, num_classes: int) -> set[int]:
@@ -139,13 +139,17 @@ def describe_absent(seen: set[int], dataset: BaseDataset, num_classes: int) -> s
     return message + "a model cannot learn what it never sees"
 
 
-def unwrap(dataset: object) -> Iterator[BaseDataset]:
-    """Yield the data sets inside mmengine's wrappers (concatenated, repeated, balanced)."""
+def innermost_datasets(dataset: object) -> Iterator[object]:
+    """Yield the data sets inside mmengine's wrappers (concatenated, repeated, balanced).
+
+    Args:
+        dataset: a data set, or its config (a `ConfigDict`).
+    """
     if hasattr(dataset, "datasets"):
         for inner in dataset.datasets:
-            yield from unwrap(inner)
+            yield from innermost_datasets(inner)
     elif hasattr(dataset, "dataset"):
-        yield from unwrap(dataset.dataset)
+        yield from innermost_datasets(dataset.dataset)
     else:
         yield dataset
 

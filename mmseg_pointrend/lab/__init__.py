@@ -7,5 +7,7 @@
   cost of rendering grows with pixels, classes and points.
 - `counting`: parameters, multiply-adds and activations.
 - `figures`: pictures of the rendering, and of the strategies for choosing training points.
+- `defaults`: what a setting is where a config is silent.
+- `image_shapes`: how large a config's images are.
 - `machine`: the cores that a process may use.
 """

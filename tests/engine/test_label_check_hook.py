@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_pointrend.engine import LabelCheckHook
-from mmseg_pointrend.engine.label_check_hook import describe_absent, unwrap
+from mmseg_pointrend.engine.label_check_hook import describe_absent, innermost_datasets
 from tests.tools.folders import write_ade20k, write_cityscapes
 
 PIPELINE = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
@@ -118,4 +118,4 @@ def test_wrapped_data_sets_are_opened(tmp_path: Path) -> None:
             self.__dict__.update(inside)
 
     wrapped = Wrapper(datasets=[Wrapper(dataset=inner), inner])
-    assert list(unwrap(wrapped)) == [inner, inner]
+    assert list(innermost_datasets(wrapped)) == [inner, inner]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.configs import load_config
+from mmseg_pointrend.apis.configs import is_pointrend, load_config
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
-from mmseg_pointrend.lab.ablation.sweeps import HEAD, Training, is_pointrend
+from mmseg_pointrend.lab.ablation.sweeps import HEAD, Training
 
 #: How many checkpoints a training writes on its way, to go on from.
 CHECKPOINTS = 10
@@ -120,12 +120,12 @@ def plan_run(
     """
     path = training.config or config_path
     options = options or {}
-    if options and not is_pointrend(load_config(path)):
+    if options and not is_pointrend(load_config(path).model):
         options = {key: options[key] for key in options if not key.startswith(POINTREND_OPTIONS)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
     config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config)})
-    if is_pointrend(config):
+    if is_pointrend(config.model):
         # The coarse prediction, where it is wanted, is a variant of its own.
         config.model.predict_coarse = False
     config.merge_from_dict(training.options)

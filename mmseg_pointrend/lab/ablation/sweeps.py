@@ -12,8 +12,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.configs import load_config, shipped_config
+from mmseg_pointrend.apis.configs import is_pointrend, load_config, shipped_config
 from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES, TrainingPoints
+from mmseg_pointrend.lab.defaults import default_of
 
 HEAD = "model.decode_head"
 #: The training of the config as it is, which the sweeps have in common.
@@ -128,7 +129,7 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
     if name not in SWEEPS:
         raise ValueError(f"sweep must be one of {list(SWEEPS)}, got {name!r}")
     config = load_config(config_path, options)
-    if not is_pointrend(config) or "steps" not in (
+    if not is_pointrend(config.model) or "steps" not in (
         config.model.decode_head.get("subdivision") or ()
     ):
         raise ValueError(
@@ -155,12 +156,6 @@ def fitting_sweeps(config_path: str | Path, options: dict | None = None) -> list
             build_sweep(name, config_path, options)
             fitting.append(name)
     return fitting
-
-
-def is_pointrend(config: Config) -> bool:
-    """Whether a config's model has a point head."""
-    head = config.model.get("decode_head")
-    return isinstance(head, dict) and "point_head" in head
 
 
 def _strategies(config: Config, _: Path) -> Sweep:
@@ -254,10 +249,13 @@ def _differences(found: Config, other: Config, prefix: str) -> dict:
 def _point_head(config: Config, _: Path) -> Sweep:
     head = config.model.decode_head
     point_head = head.point_head
-    # Where the config is silent, PointMLP's defaults; a variant equal to the config is left out.
-    depth, channels = point_head.get("num_fcs", 3), point_head.get("channels", 256)
-    activation = (point_head.get("act_cfg", dict(type="ReLU")) or dict(type="none"))["type"]
-    at_fine = head.get("coarse_at_fine", False)
+    # Where the config is silent, the classes' defaults; a variant equal to the config is left out.
+    depth, channels, act_cfg = (
+        point_head.get(name, default_of("PointMLP", name))
+        for name in ("num_fcs", "channels", "act_cfg")
+    )
+    activation = (act_cfg or dict(type="none"))["type"]
+    at_fine = head.get("coarse_at_fine", default_of("PointRendHead", "coarse_at_fine"))
     key = f"{HEAD}.point_head"
     changes = {f"depth-{number}": {f"{key}.num_fcs": number} for number in DEPTHS}
     changes |= {f"width-{number}": {f"{key}.channels": number} for number in CHANNELS}
@@ -288,7 +286,7 @@ def _point_head(config: Config, _: Path) -> Sweep:
 
 def _uncertainty(config: Config, _: Path) -> Sweep:
     key = f"{HEAD}.uncertainty"
-    own = config.model.decode_head.get("uncertainty", "logit")
+    own = config.model.decode_head.get("uncertainty", default_of("PointRendHead", "uncertainty"))
     trainings = []
     for train in MARGINS:
         name, options = f"uncertainty_{train}", {key: train}

@@ -10,7 +10,7 @@ from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from torch import nn
 
-import mmseg_pointrend.models  # noqa: F401 - registers the models
+from mmseg_pointrend.apis.configs import is_pointrend
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.upstream import (
     COARSE_PREFIXES,
@@ -67,7 +67,7 @@ def coarse_head_of(model: nn.Module) -> nn.Module:
 
 def has_point_head(model: nn.Module) -> bool:
     """Tell whether a model has a head that renders."""
-    return isinstance(model.decode_head, nn.ModuleList) or hasattr(model.decode_head, "point_head")
+    return is_pointrend(model) or isinstance(model.decode_head, nn.ModuleList)
 
 
 def compile_network(model: nn.Module) -> None:

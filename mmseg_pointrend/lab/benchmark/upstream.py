@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
+from mmseg_pointrend.apis.configs import is_pointrend
 from mmseg_pointrend.core import THRESHOLD, Subdivision, TrainingPoints
+from mmseg_pointrend.lab.defaults import default_of
 
 #: Where the coarse head's weights lie -> where a model without PointRend has them.
 COARSE_PREFIXES = {"decode_head.coarse_head.": "decode_head."}
@@ -89,10 +91,13 @@ def point_head_config(head: ConfigDict) -> dict:
     point_head = {
         key: value for key, value in head.point_head.items() if key not in ("type", "init_cfg")
     }
-    in_channels, in_index = point_head["in_channels"], point_head.get("in_index", 0)
+    in_channels, in_index = (
+        point_head["in_channels"],
+        point_head.get("in_index", default_of("PointMLP", "in_index")),
+    )
     config = {
-        "channels": 256,
-        "dropout_ratio": 0.0,
+        # Here mmsegmentation's PointHead has other defaults.
+        **{name: default_of("PointMLP", name) for name in ("channels", "dropout_ratio")},
         **point_head,
         "type": "PointHead",
         "in_channels": [in_channels] if isinstance(in_channels, int) else list(in_channels),
@@ -130,7 +135,7 @@ def upstream_prefixes(model: nn.Module) -> dict[str, str]:
 
 def check_pointrend(model: ConfigDict, versus: str) -> None:
     """Raise ValueError unless there is a PointRend to compare with something."""
-    if "point_head" not in model.decode_head:
+    if not is_pointrend(model):
         raise ValueError(
             f"versus={versus!r} compares PointRend, and this config has none: "
             f"model.decode_head.type={model.decode_head.get('type')!r}"
@@ -156,7 +161,11 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: Subdivision) -> None:
         )
     for name, value, theirs in (
         ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
-        ("uncertainty", head.get("uncertainty", "logit"), "logit"),
+        (
+            "uncertainty",
+            head.get("uncertainty", default_of("PointRendHead", "uncertainty")),
+            "logit",
+        ),
         ("training_points.type", (head.get("training_points") or {}).get("type"), None),
         ("coarse_at_fine", head.get("coarse_at_fine", False), False),
         ("subdivision.max_margin", subdivision.max_margin, math.inf),

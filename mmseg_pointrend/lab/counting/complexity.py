@@ -11,16 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
-from mmengine.config import Config
-from mmseg.registry import MODELS, TRANSFORMS
+from mmseg.registry import MODELS
 from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
-from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
 from mmseg_pointrend.core import SubdivisionStep, pixel_centers
 from mmseg_pointrend.lab.counting.operator_cost import measure
+from mmseg_pointrend.lab.image_shapes import image_shape, rendering_shape, training_shape
 
 Result = TypeVar("Result")
 
@@ -111,52 +110,6 @@ def count_complexity(
         )
 
 
-def image_shape(shape: Sequence[int]) -> tuple[int, int]:
-    """Read (H, W), or (S,) for a square, as (H, W).
-
-    Raises:
-        ValueError: for anything but one or two positive integers.
-    """
-    if len(shape) not in (1, 2) or not all(isinstance(side, int) and side > 0 for side in shape):
-        raise ValueError(
-            f"shape must be one or two positive integers, height and width, got {list(shape)}"
-        )
-    return shape[0], shape[-1]
-
-
-def training_shape(config: Config) -> tuple[int, int]:
-    """Find (H, W) of a training crop: `data_preprocessor.size`, else the config's `crop_size`.
-
-    Raises:
-        ValueError: if the config has neither.
-    """
-    size = config.model.get("data_preprocessor", {}).get("size") or config.get("crop_size")
-    if not size:
-        raise ValueError(
-            "the config has neither model.data_preprocessor.size nor crop_size: give a shape"
-        )
-    return tuple(size)
-
-
-def rendering_shape(config: Config) -> tuple[int, int]:
-    """Find (H, W) of what the network is given in testing: an image, or a window that slides.
-
-    How large an image is depends on the data. Taken is an image shaped as the training crop, after
-    the test pipeline's resizing and padding: 1024x2048 for Cityscapes, 512x512 for ADE20K.
-
-    Raises:
-        ValueError: if the config does not say the size of a training crop.
-    """
-    test_cfg = config.model.get("test_cfg") or {}
-    if test_cfg.get("mode") == "slide":
-        return tuple(test_cfg["crop_size"])
-    results = dict(img=np.zeros((*training_shape(config), 3), np.uint8))
-    for transform in config.get("test_dataloader", {}).get("dataset", {}).get("pipeline", ()):
-        if "Resize" in transform["type"] or "Pad" in transform["type"]:
-            results = TRANSFORMS.build(transform)(results)
-    return results["img"].shape[:2]
-
-
 def count_steps(
     steps: Iterable[SubdivisionStep],
 ) -> tuple[list[Stage], tuple[int, int] | None]:
@@ -186,7 +139,7 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
         features = run("neck", model.neck, partial(model.neck, features))
     head = model.decode_head
     steps, dense = [], None
-    if not hasattr(head, "render_steps"):
+    if not is_pointrend(model):
         run("decode head", head, partial(head, features))
     elif training:
         coarse = run("coarse head", head.coarse_head, partial(head.coarse_logits, features))
@@ -207,8 +160,8 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
             dense = Stage("point head, every pixel", *measure(predict)[1], points=pixels.shape[1])
     if training and model.with_auxiliary_head:
         auxiliary = model.auxiliary_head
-        for head in auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary]:
-            run("auxiliary head", head, partial(head, features))
+        for one in auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary]:
+            run("auxiliary head", one, partial(one, features))
     return ForwardPass(shape, run.stages, _add_up("total", run.stages), steps, dense)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import load_checkpoint
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS
 
 from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.prediction import load_model
 from mmseg_pointrend.core import decide
 from mmseg_pointrend.evaluation.functional import trimap
 
@@ -42,8 +42,7 @@ def draw_comparison(
         FileNotFoundError: if the config or the checkpoint does not exist.
     """
     config = prepare_config(config_path, options=options)
-    model = MODELS.build(config.model).eval()
-    load_checkpoint(model, str(checkpoint), map_location="cpu")
+    model = load_model(config, checkpoint, device="cpu")
     dataset = DATASETS.build(config.test_dataloader.dataset)
     gains = [_gain(_trace(model, dataset[index])) for index in range(len(dataset))]
     median = sorted(range(len(gains)), key=gains.__getitem__)[len(gains) // 2]

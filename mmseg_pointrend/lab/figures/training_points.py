@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
-from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
 from mmseg_pointrend.apis.images import read_image
 from mmseg_pointrend.apis.prediction import apply_test_pipeline, load_model
 from mmseg_pointrend.core import (
@@ -219,7 +219,7 @@ def _predict_image(
     pixels = read_image(image)
     model = load_model(config, checkpoint, device)
     head = model.decode_head
-    if not hasattr(head, "coarse_logits"):
+    if not is_pointrend(model):
         raise ValueError(
             f"config {config_path} has no PointRend: model.decode_head is {type(head).__name__}"
         )
