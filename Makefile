@@ -15,7 +15,7 @@ help:
 	@echo 'make install   create .venv with the tested versions and this project, editable'
 	@echo 'make demo      install, then train, render and compare on generated scenes'
 	@echo 'make test      install, lint, then all tests'
-	@echo 'make lint      install, then check code and format with ruff'
+	@echo 'make lint      install, then check code and format with ruff, and types with mypy'
 	@echo 'make format    install, then rewrite the code as ruff wants it'
 	@echo 'make clean     remove .venv, build outputs and caches'
 	@echo
@@ -57,11 +57,12 @@ test: lint
 lint: install
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
 
 format: install
 	.venv/bin/python -m ruff check --fix .
 	.venv/bin/python -m ruff format .
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,13 @@
-"""Wrong shapes answered with a sentence."""
+"""Wrong shapes and numbers, answered with a sentence."""
+
+from numbers import Integral
 
 from torch import Tensor
+
+
+def is_integer(number: object) -> bool:
+    """Whether something is an integer, numpy's included; truth values are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def check_shape(name: str, values: Tensor, layout: str) -> None:

@@ -8,14 +8,13 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.geometry import Resize
 from mmseg_pointrend.core.points import pixel_centers
-from mmseg_pointrend.core.shapes import check_shape
+from mmseg_pointrend.core.shapes import check_shape, is_integer
 from mmseg_pointrend.core.uncertainty import Margin, logit_margin
 
 #: The point head with its features: (N, P, 2) points -> (N, K, P) logits.
@@ -56,10 +55,10 @@ class Subdivision:
     margin: Margin = logit_margin
 
     def __post_init__(self) -> None:
-        if not _is_integer(self.steps) or self.steps < 0:
+        if not is_integer(self.steps) or self.steps < 0:
             raise ValueError(f"steps must be an integer >= 0, got {self.steps!r}")
         _check_budget(self.num_points)
-        if not _is_integer(self.scale_factor) or self.scale_factor < 2:
+        if not is_integer(self.scale_factor) or self.scale_factor < 2:
             raise ValueError(f"scale_factor must be an integer >= 2, got {self.scale_factor!r}")
         if not self.max_margin > 0:
             raise ValueError(
@@ -77,11 +76,11 @@ class Subdivision:
 
     def count_points(self, size: tuple[int, int]) -> int:
         """N as a number, given the size (h, w) of the coarse grid."""
-        if isinstance(self.num_points, Integral):
-            return int(self.num_points)
         height, width = self.grid_size(size)
         if isinstance(self.num_points, str):
             return max(1, math.ceil(height / 16) * math.ceil(width / 16))
+        if is_integer(self.num_points):
+            return int(self.num_points)
         return max(1, round(self.num_points * height * width))
 
     def more_steps(self, number: int) -> "Subdivision":
@@ -200,7 +199,7 @@ def most_uncertain_pixels(margins: Tensor, num_points: int) -> Tensor:
         tensor([[1, 2]])
     """
     check_shape("margins", margins, "(N, H, W)")
-    if not _is_integer(num_points) or num_points < 1:
+    if not is_integer(num_points) or num_points < 1:
         raise ValueError(f"num_points (N) must be an integer >= 1, got {num_points!r}")
     flat = margins.flatten(1)
     return flat.topk(min(num_points, flat.shape[1]), dim=1, largest=False).indices
@@ -238,18 +237,14 @@ def uncertain_pixels(
 
 
 def _check_budget(num_points: int | float | str) -> None:
-    if _is_integer(num_points):
-        valid = num_points >= 1  # type: ignore[operator]
+    if isinstance(num_points, str):
+        valid = num_points == STRIDE_16
     elif isinstance(num_points, float):
         valid = 0 < num_points <= 1
     else:
-        valid = num_points == STRIDE_16
+        valid = is_integer(num_points) and num_points >= 1
     if not valid:
         raise ValueError(
             "num_points (N) must be an integer >= 1, a fraction of the pixels in (0.0, 1.0] or "
             f"{STRIDE_16!r}, got {num_points!r}"
         )
-
-
-def _is_integer(number: object) -> bool:
-    return isinstance(number, Integral) and not isinstance(number, bool)

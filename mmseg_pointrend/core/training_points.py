@@ -5,14 +5,13 @@ Training can also do without the bias, or without randomness: see `TRAINING_STRA
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.points import point_sample, regular_grid
-from mmseg_pointrend.core.shapes import check_shape
+from mmseg_pointrend.core.shapes import check_shape, is_integer
 from mmseg_pointrend.core.uncertainty import Margin, logit_margin
 
 #: What chooses training points: (N, K, h, w) logits, margin -> (N, P, 2) points.
@@ -174,7 +173,7 @@ def select_training_points(
 
 
 def _check_num_points(num_points: int) -> None:
-    if isinstance(num_points, bool) or not isinstance(num_points, Integral) or num_points < 1:
+    if not is_integer(num_points) or num_points < 1:
         raise ValueError(f"num_points (N) must be an integer >= 1, got {num_points!r}")
 
 

@@ -1,7 +1,9 @@
 """A decode head of mmsegmentation as a coarse head: what it must be, its output, its losses."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.utils import SampleList
 from torch import Tensor, nn
@@ -99,14 +101,16 @@ def coarse_losses(
     Returns:
         Losses and accuracies as the head names them.
     """
-    if (labels == head.ignore_index).all():
+    # What a head of mmsegmentation has, which is not typed.
+    theirs: Any = head
+    if bool((labels == theirs.ignore_index).all()):
         # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
-        outputs = output if isinstance(output, list | tuple) else [output]
-        zero = sum(ignored_loss(values) for values in outputs)
-        return {loss.loss_name: zero for loss in modules_of(head.loss_decode)}
-    if head.align_corners:
+        outputs = [output] if isinstance(output, Tensor) else output
+        zero = torch.stack([ignored_loss(values) for values in outputs]).sum()
+        return {str(loss.loss_name): zero for loss in modules_of(theirs.loss_decode)}
+    if theirs.align_corners:
         output = _enlarge(output, (labels.shape[2], labels.shape[3]))
-    return head.loss_by_feat(output, data_samples)
+    return theirs.loss_by_feat(output, data_samples)
 
 
 def _enlarge(output: CoarseOutput, size: tuple[int, int]) -> CoarseOutput:
@@ -115,11 +119,10 @@ def _enlarge(output: CoarseOutput, size: tuple[int, int]) -> CoarseOutput:
     A head with `align_corners=True` would learn logits for other places than those where points
     and steps read them, half a cell away at the border.
     """
-    if isinstance(output, list | tuple):
-        return type(output)(_enlarge(values, size) for values in output)
-    if output.dim() != 4:
-        return output
-    return Resize(*size).apply(output)
+    if isinstance(output, Tensor):
+        return Resize(*size).apply(output) if output.dim() == 4 else output
+    maps: list[Any] = [_enlarge(values, size) for values in output]
+    return tuple(maps) if isinstance(output, tuple) else maps
 
 
 def _explain(head: nn.Module, inputs: Sequence[Tensor], error: Exception) -> str | None:

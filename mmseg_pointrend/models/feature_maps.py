@@ -1,6 +1,7 @@
 """The feature maps that a backbone or a neck hands on: are they those that the heads expect?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -42,9 +43,13 @@ def check_feature_maps(
 
 def indices_of(head: nn.Module) -> list[int]:
     """List the feature maps that a head reads; mmsegmentation's heads hold one index or several."""
-    return [head.in_index] if isinstance(head.in_index, int) else list(head.in_index)
+    return _list(head.in_index)
 
 
 def channels_of(head: nn.Module) -> list[int]:
     """List the channels of the feature maps that a point head reads."""
-    return [head.in_channels] if isinstance(head.in_channels, int) else list(head.in_channels)
+    return _list(head.in_channels)
+
+
+def _list(numbers: Any) -> list[int]:
+    return [numbers] if isinstance(numbers, int) else list(numbers)

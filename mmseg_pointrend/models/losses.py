@@ -69,7 +69,7 @@ def masked_losses(
             value = loss(known_logits, known_labels, ignore_index=ignore_index)
         else:
             value = ignored_loss(logits)
-        name = loss.loss_name
+        name = str(loss.loss_name)
         values[name] = values[name] + value if name in values else value
     return values
 

@@ -6,6 +6,7 @@ What is not one of the built-in ones is built from a registry: margins and sampl
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmseg.registry import TASK_UTILS
@@ -29,6 +30,7 @@ def build_margin(config: str | dict | Callable, out_channels: int) -> Margin:
     Raises:
         ValueError: for a name that stands for nothing, or something that is no margin.
     """
+    margin: Any
     if isinstance(config, str):
         margin = MARGINS.get(config)
         if margin is None:

@@ -1,6 +1,7 @@
 """The point head: a small MLP that predicts one point from the features at that point."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -90,14 +91,15 @@ class PointMLP(BaseModule):
         # Points are read in float32 even for a model in half precision.
         dtype = self.fc_seg.weight.dtype
         x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))
-        for number, fc in enumerate(self.fcs):
+        layers: Any = self.fcs
+        for number, fc in enumerate(layers):
             fed = coarse if number == 0 or self.coarse_pred_each_layer else None
             x = _affine(fc.conv, x, fed)
             if fc.with_norm:
                 x = fc.norm(x.view(shape).transpose(1, 2)).transpose(1, 2).flatten(0, 1)
             if fc.with_activation:
                 x = fc.activate(x)
-        fed = coarse if not self.fcs or self.coarse_pred_each_layer else None
+        fed = coarse if not layers or self.coarse_pred_each_layer else None
         x = _affine(self.fc_seg, self.dropout(x), None if fed is None else self.dropout(fed))
         return x.view(shape).transpose(1, 2)
 

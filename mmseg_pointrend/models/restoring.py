@@ -32,7 +32,7 @@ def restoring_warp(
     grid = input_size if grid is None else grid
     warp: list[Step] = []
     if any(fine % side for fine, side in zip(grid, input_size, strict=True)):
-        warp.append(Resize(*input_size, align_corners))
+        warp.append(Resize(input_size[0], input_size[1], align_corners))
         grid = input_size
     down, across = grid[0] // input_size[0], grid[1] // input_size[1]
     left, right, top, bottom = padding(meta)
@@ -40,7 +40,8 @@ def restoring_warp(
     warp.append(Crop(down * top, across * left, down * height, across * width))
     if meta.get("flip"):
         warp.append(Flip(str(meta.get("flip_direction"))))
-    warp.append(Resize(*meta.get("ori_shape", (height, width))[:2], align_corners))
+    height, width = meta.get("ori_shape", (height, width))[:2]
+    warp.append(Resize(height, width, align_corners))
     return warp
 
 

@@ -12,7 +12,7 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_pointrend.core import Window, decide, list_windows, slide_labels, warp_map
+from mmseg_pointrend.core import Window, decide, list_windows, slide_labels, warp_map, warp_size
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
 from mmseg_pointrend.models.losses import modules_of
 from mmseg_pointrend.models.restoring import padding, restore, restoring_warp
@@ -135,8 +135,8 @@ class PointRend(EncoderDecoder):
     def _output_meta(self, sample: SegDataSample, size: tuple[int, int]) -> dict:
         """Put the output's size in the place of the original picture's."""
         meta = sample.metainfo
-        *_, last = restoring_warp(meta, size)
-        scaled = (max(1, round(side * self.output_scale)) for side in (last.height, last.width))
+        sides = warp_size(size, restoring_warp(meta, size))
+        scaled = (max(1, round(side * self.output_scale)) for side in sides)
         return dict(meta, ori_shape=tuple(scaled))
 
     def _extra_steps(self) -> int:
@@ -189,7 +189,8 @@ class PointRend(EncoderDecoder):
         """
 
         def predict(window: Window) -> list[Tensor]:
-            pixels = inputs[(..., *window.slices)]
+            rows, columns = window.slices
+            pixels = inputs[..., rows, columns]
             size = (pixels.shape[2], pixels.shape[3])
             found = self._render(pixels)
             return found.map(lambda logits: self.decode_head.predict_by_feat(logits, size)).maps()

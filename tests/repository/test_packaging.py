@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "mmseg_pointrend"
@@ -144,3 +145,20 @@ def test_installed_wheel_loads_every_config(python, tmp_path):
     environment = python.parent.parent.resolve()
     assert Path(found["package"]).resolve().is_relative_to(environment)
     assert not Path(found["package"]).resolve().is_relative_to(ROOT)
+
+
+def test_the_wheel_says_that_it_is_typed(wheel):
+    assert f"{PACKAGE}/py.typed" in _list_members(wheel)
+
+
+def test_the_citation_is_that_of_the_paper_and_of_this_version():
+    import mmseg_pointrend
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == mmseg_pointrend.__version__
+    assert citation["license"] == "Apache-2.0"
+    paper = citation["preferred-citation"]
+    assert paper["title"] == "PointRend: Image Segmentation as Rendering"
+    assert [author["family-names"] for author in paper["authors"]] == [
+        "Kirillov", "Wu", "He", "Girshick",
+    ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What the metrics measure, as functions of label maps: bands around boundaries, distances, IoU.
 
-On torch alone; the classes beside this folder add up images and ranks.
+On torch and `core` alone; the classes beside this folder add up images and ranks.
 """
 
 from mmseg_pointrend.evaluation.functional.boundary import (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmseg_pointrend.core.shapes import check_shape
 from mmseg_pointrend.evaluation.functional.distance import squared_distances, window_maximum
 
 
@@ -21,7 +22,11 @@ def boundary_pixels(labels: Tensor, ignore_index: int = 255) -> Tensor:
 
     Returns:
         (N, H, W), bool.
+
+    Raises:
+        ValueError: for labels of another shape.
     """
+    check_shape("labels", labels, "(N, H, W)")
     valid = labels != ignore_index
     marked = torch.zeros_like(valid)
     for dim in (1, 2):
@@ -51,7 +56,7 @@ def trimap(labels: Tensor, width: int, ignore_index: int = 255) -> Tensor:
         (N, H, W), bool.
 
     Raises:
-        ValueError: for `width` < 1.
+        ValueError: for `width` < 1, or labels of another shape.
     """
     return trimaps(labels, [width], ignore_index)[0]
 
@@ -94,9 +99,10 @@ def inner_boundary(labels: Tensor, distance: int | float, ignore_index: int = 25
         (N, H, W), bool.
 
     Raises:
-        ValueError: for a distance out of range.
+        ValueError: for a distance out of range, or labels of another shape.
     """
-    size = tuple(labels.shape[1:])
+    check_shape("labels", labels, "(N, H, W)")
+    size = (labels.shape[1], labels.shape[2])
     # No pixel is farther from the outside; a long way beyond it would cost time and memory.
     radius = min(resolve_distance(distance, size), (min(size) + 1) // 2)
     void, labels = labels == ignore_index, labels.to(torch.int32)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmseg_pointrend.core.shapes import check_shape
+
 # Pixels that are passed over together: so many stay in a processor's cache from pass to pass.
 _STRIP = 2**18
 
@@ -25,8 +27,9 @@ def squared_distances(marked: Tensor, limit: int) -> Tensor:
         `limit` ** 2, and larger than that elsewhere.
 
     Raises:
-        ValueError: for a negative limit.
+        ValueError: for a negative limit, or a map of another shape.
     """
+    check_shape("marked", marked, "(N, H, W)")
     if limit < 0:
         raise ValueError(f"limit must be >= 0 (pixels), got {limit}")
     far = limit + 1

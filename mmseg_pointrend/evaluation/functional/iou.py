@@ -26,7 +26,20 @@ def intersections_and_unions(
 
     Returns:
         (2, K), int64: intersections, unions. Sums over images count as one image.
+
+    Raises:
+        ValueError: for shapes that differ.
     """
+    for name, values in (
+        ("target", target),
+        ("predicted_region", predicted_region),
+        ("target_region", target_region),
+    ):
+        if values.shape != predicted.shape:
+            raise ValueError(
+                f"{name} must have the shape of predicted, {tuple(predicted.shape)}, got "
+                f"{tuple(values.shape)}"
+            )
     found = _masks(predicted, predicted_region, num_classes)
     true = _masks(target, target_region, num_classes)
     of_found, of_true = _count(found, num_classes), _count(true, num_classes)
@@ -52,6 +65,11 @@ def iou_per_class(counts: Tensor) -> Tensor:
 
     Returns:
         (..., K), float64 in [0, 1]; NaN for a class that occurs neither in truth nor prediction.
+
+    Raises:
+        ValueError: for counts of another shape.
     """
+    if counts.dim() < 2 or counts.shape[-2] != 2:
+        raise ValueError(f"counts must have shape (..., 2, K), got {tuple(counts.shape)}")
     intersections, unions = counts.double().unbind(-2)
     return intersections / unions

@@ -207,3 +207,18 @@ def test_distances_in_pixels_and_of_the_diagonal() -> None:
     for wrong in (0, -1, 0.0, 1.0, 2.5, True, "3"):
         with pytest.raises(ValueError, match="distance must be an integer >= 1 .*, got"):
             resolve_distance(wrong, (30, 40))
+
+
+@pytest.mark.parametrize(
+    ("measure", "name"),
+    [
+        (boundary_pixels, "labels"),
+        (lambda labels: trimap(labels, 2), "labels"),
+        (lambda labels: trimaps(labels, [1, 3]), "labels"),
+        (lambda labels: inner_boundary(labels, 2), "labels"),
+        (lambda labels: squared_distances(labels > 0, 2), "marked"),
+    ],
+)
+def test_a_map_without_images_is_named(measure, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must have shape \(N, H, W\), got \(5, 7\)"):
+        measure(torch.zeros(5, 7, dtype=torch.uint8))

@@ -45,3 +45,13 @@ def test_counts_are_those_of_sets_of_pixels(pixels, num_classes, seed) -> None:
         found = {i for i in range(pixels) if found_in[i] and predicted[i] == label}
         true = {i for i in range(pixels) if true_in[i] and target[i] == label}
         assert counts[:, label].tolist() == [len(found & true), len(found | true)]
+
+
+def test_shapes_that_differ_are_named() -> None:
+    labels, region = torch.zeros(4, 5).long(), torch.ones(4, 5, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"target must have the shape of predicted, \(4, 5\), got"):
+        intersections_and_unions(labels, labels[0], 2, region, region)
+    with pytest.raises(ValueError, match="target_region must have the shape of predicted"):
+        intersections_and_unions(labels, labels, 2, region, region[0])
+    with pytest.raises(ValueError, match=r"counts must have shape \(..., 2, K\), got \(3,\)"):
+        iou_per_class(torch.zeros(3))
