@@ -261,3 +261,13 @@ def compare_with_config(row: dict[str, str], head: ConfigDict) -> None:
     expected = on_ade20k if on_ade20k and head.num_classes == 150 else training
     assert str(head.training_points.num_points) == expected
     assert str(head.subdivision.num_points) == prediction.strip('"')
+
+
+def test_the_readme_can_be_read_on_one_screen() -> None:
+    """The picture first, five lines of Python before any table, and no line that is cut off."""
+    text = read(ROOT / "README.md")
+    picture, example, table = (text.index(part) for part in ("![", "```python", "\n|"))
+    assert picture < example < table
+    assert text[:example].count("\n") < 20
+    assert len([line for line in code_blocks(ROOT / "README.md")[0].splitlines() if line]) == 5
+    assert all(len(line) <= 120 for line in text.splitlines())
