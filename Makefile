@@ -52,7 +52,7 @@ demo: install
 
 test: lint
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	  .venv/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	  .venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: install
 	.venv/bin/python -m ruff check .

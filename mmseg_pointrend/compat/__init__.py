@@ -1,6 +1,6 @@
 """Everything that exists only because an upstream release is old; each module says which one.
 
-Importing this package imports no mm* package and no torch: ``import mmseg_pointrend.core`` must
+Importing this package imports no mm* package and no torch: `import mmseg_pointrend.core` must
 work where only torch is installed. The work is done by :func:`setup`.
 """
 
@@ -10,12 +10,12 @@ __all__ = ["setup"]
 def setup() -> None:
     """Make the installed mm* releases usable; safe to call any number of times.
 
-    ``models``, ``datasets``, ``evaluation``, ``engine`` and ``apis`` call this before they import
-    anything from mmseg: it checks mmcv, puts the stand-in for ``mmcv._ext`` in place, makes
-    mmengine load checkpoints with ``weights_only=True`` and read metafiles once.
+    `models`, `datasets`, `evaluation`, `engine` and `apis` call this before they import
+    anything from mmseg: it checks mmcv, puts the stand-in for `mmcv._ext` in place, makes
+    mmengine load checkpoints with `weights_only=True` and read metafiles once.
 
     Raises:
-        ImportError: If mmcv is missing or is not a version that mmseg accepts, or if mmengine
+        ImportError: if mmcv is missing or is not a version that mmseg accepts, or if mmengine
             is missing.
     """
     from mmseg_pointrend.compat.mmcv_ext import install_stand_in

@@ -1,16 +1,16 @@
 """Checkpoint loading that never runs code from the file.
 
-Upstream: mmengine 0.10.7. Its loaders call ``torch.load`` without ``weights_only``, and for URLs
-``torch.hub.load_state_dict_from_url``, whose default is ``weights_only=False``. Below torch 2.6 a
+Upstream: mmengine 0.10.7. Its loaders call `torch.load` without `weights_only`, and for URLs
+`torch.hub.load_state_dict_from_url`, whose default is `weights_only=False`. Below torch 2.6 a
 checkpoint can therefore run any code when it is opened, and so can a downloaded one with every
 torch; from torch 2.6 on, a local file is refused with a page of advice that begins by switching the
 safety off.
 
 :func:`install_weights_only_loaders` replaces them. What is refused stays refused: nothing is
-allow-listed, because the pickled objects of mmengine's own checkpoints reach ``getattr``. Ours hold
+allow-listed, because the pickled objects of mmengine's own checkpoints reach `getattr`. Ours hold
 plain data instead, see :mod:`mmseg_pointrend.engine.plain_checkpoint_hook`.
 
-It can go when mmengine passes ``weights_only=True`` everywhere.
+It can go when mmengine passes `weights_only=True` everywhere.
 """
 
 import functools
@@ -57,11 +57,11 @@ class DamagedCheckpointError(CheckpointError):
 
 
 def install_weights_only_loaders() -> None:
-    """Make every way in which mmengine loads a checkpoint pass ``weights_only=True``.
+    """Make every way in which mmengine loads a checkpoint pass `weights_only=True`.
 
-    Replaces the loaders of local files and of URLs, under the names the ``torchvision://``,
-    ``open-mmlab://`` and ``mmcls://`` loaders call too. Other loaders of mmengine's own call
-    ``torch.load`` themselves; they run with torch's switch that forces ``weights_only``. Loaders
+    Replaces the loaders of local files and of URLs, under the names the `torchvision://`,
+    `open-mmlab://` and `mmcls://` loaders call too. Other loaders of mmengine's own call
+    `torch.load` themselves; they run with torch's switch that forces `weights_only`. Loaders
     registered by others are left alone. Safe to call any number of times.
     """
     loader = mmengine_checkpoint.CheckpointLoader
@@ -76,19 +76,19 @@ def install_weights_only_loaders() -> None:
 
 # CheckpointLoader logs the name of the loader without its first ten letters ("load_from_").
 def load_from_local(filename: str | os.PathLike, map_location: MapLocation = None) -> Any:
-    """Load a checkpoint file; ``~`` is expanded.
+    """Load a checkpoint file; `~` is expanded.
 
     Args:
-        filename: The file that ``torch.save`` wrote.
-        map_location: As for ``torch.load``.
+        filename: the file that `torch.save` wrote.
+        map_location: as for `torch.load`.
 
     Returns:
-        What was saved, usually a dict.
+        what was saved, usually a dict.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        UnsafeCheckpointError: If the file holds more than tensors and plain Python data.
-        DamagedCheckpointError: If the file is not a complete checkpoint.
+        FileNotFoundError: if there is no such file.
+        UnsafeCheckpointError: if the file holds more than tensors and plain Python data.
+        DamagedCheckpointError: if the file is not a complete checkpoint.
     """
     path = Path(filename).expanduser()
     if path.is_dir():
@@ -124,19 +124,19 @@ def load_from_http(
     file, that is, on other machines.
 
     Args:
-        filename: An ``http://`` or ``https://`` address whose path ends in a file name.
-        map_location: As for ``torch.load``.
-        model_dir: The cache; default: where ``torch.hub`` keeps checkpoints.
-        progress: Whether to show a progress bar; default: when the output is a terminal.
+        filename: an `http://` or `https://` address whose path ends in a file name.
+        map_location: as for `torch.load`.
+        model_dir: the cache; default: where `torch.hub` keeps checkpoints.
+        progress: whether to show a progress bar; default: when the output is a terminal.
 
     Returns:
-        What was saved, usually a dict.
+        what was saved, usually a dict.
 
     Raises:
-        ValueError: If the address names no file.
-        ConnectionError: If the download fails.
-        UnsafeCheckpointError: If the file holds more than tensors and plain Python data.
-        DamagedCheckpointError: If the file is not a complete checkpoint.
+        ValueError: if the address names no file.
+        ConnectionError: if the download fails.
+        UnsafeCheckpointError: if the file holds more than tensors and plain Python data.
+        DamagedCheckpointError: if the file is not a complete checkpoint.
     """
     name = os.path.basename(urlparse(filename).path)
     if not name:
@@ -160,10 +160,10 @@ def load_from_http(
 
 
 def _download(url: str, cached: Path, progress: bool | None) -> None:
-    """Write ``url`` to ``cached`` unless the file is there.
+    """Write `url` to `cached` unless the file is there.
 
     Raises:
-        ConnectionError: If the download fails.
+        ConnectionError: if the download fails.
     """
     if cached.is_file():
         return
@@ -178,7 +178,7 @@ def _download(url: str, cached: Path, progress: bool | None) -> None:
 
 
 def _force_weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap one of mmengine's loaders so that its own ``torch.load`` is a safe one."""
+    """Wrap one of mmengine's loaders so that its own `torch.load` is a safe one."""
 
     @functools.wraps(load)
     def load_weights_only(filename: str, *args: Any, **kwargs: Any) -> Any:
@@ -193,7 +193,7 @@ def _force_weights_only(load: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _weights_only_forced() -> Iterator[None]:
-    """Set the environment variable that makes a bare ``torch.load`` pass ``weights_only=True``."""
+    """Set the environment variable that makes a bare `torch.load` pass `weights_only=True`."""
     before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NO)}
     os.environ[_FORCE] = "1"
     try:
@@ -204,14 +204,14 @@ def _weights_only_forced() -> Iterator[None]:
 
 
 def _check_container(path: Path) -> None:
-    """Check that ``path`` looks like what ``torch.save`` writes.
+    """Check that `path` looks like what `torch.save` writes.
 
     Without this, a stray file is read as a stream of pickle instructions and fails in as many ways
     as there are files.
 
     Raises:
-        UnsafeCheckpointError: If it is a TorchScript program.
-        DamagedCheckpointError: If it is anything else.
+        UnsafeCheckpointError: if it is a TorchScript program.
+        DamagedCheckpointError: if it is anything else.
     """
     with path.open("rb") as file:
         start = file.read(2)
@@ -248,7 +248,7 @@ def _explain_damage(path: Path, finding: str) -> DamagedCheckpointError:
 
 
 def _explain_refusal(filename: str, message: str) -> CheckpointError:
-    """Return the error for a file that torch refused with ``message``."""
+    """Return the error for a file that torch refused with `message`."""
     refused = _find_refused(filename, message)
     if not refused:
         finding = message.rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]

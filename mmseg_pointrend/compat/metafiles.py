@@ -1,6 +1,6 @@
 """Read mmsegmentation's metafiles once, not again for every base of a config.
 
-Upstream: for each ``mmseg::`` base of a config mmengine 0.10.7 reads all metafiles of
+Upstream: for each `mmseg::` base of a config mmengine 0.10.7 reads all metafiles of
 mmsegmentation, in search of the base's name. That is most of the time that loading a config takes:
 PointRend's on Cityscapes takes 1.6 s of processor time, 1.0 s if they are read once, and a second
 config 0.1 s.

@@ -1,22 +1,22 @@
-"""A stand-in for ``mmcv._ext``, so that mmseg can be imported beside mmcv-lite.
+"""A stand-in for `mmcv._ext`, so that mmseg can be imported beside mmcv-lite.
 
-Upstream: mmcv-lite 2.1.0 and mmsegmentation 1.2.2. mmcv-lite ships ``mmcv/ops/*.py`` without the
-compiled extension ``mmcv._ext`` they load, and ``mmseg.utils`` (so the models and the data sets)
-imports ``mmcv.ops``, so almost nothing of mmseg can be imported. PointRend needs no compiled op:
+Upstream: mmcv-lite 2.1.0 and mmsegmentation 1.2.2. mmcv-lite ships `mmcv/ops/*.py` without the
+compiled extension `mmcv._ext` they load, and `mmseg.utils` (so the models and the data sets)
+imports `mmcv.ops`, so almost nothing of mmseg can be imported. PointRend needs no compiled op:
 point sampling is plain torch.
 
-With :func:`install_stand_in` an ``mmcv._ext`` is found whose ops raise a clear error when they are
+With :func:`install_stand_in` an `mmcv._ext` is found whose ops raise a clear error when they are
 called. It is offered after all other finders, so a compiled mmcv is used untouched, and one that is
 broken (built for another torch) still fails with its own message.
 
-Every process needs it. ``import mmseg_pointrend`` installs it, and a process that starts by
-``fork`` inherits it. A process that starts by ``spawn`` or ``forkserver`` first imports the
+Every process needs it. `import mmseg_pointrend` installs it, and a process that starts by
+`fork` inherits it. A process that starts by `spawn` or `forkserver` first imports the
 parent's main script again and then unpickles its work: it is in place there when the script
-imports mmseg_pointrend at its top level (outside ``if __name__ == '__main__'``) and before mmseg,
+imports mmseg_pointrend at its top level (outside `if __name__ == '__main__'`) and before mmseg,
 or when what is pickled mentions mmseg_pointrend before any class of mmseg.
 
-It can go when mmseg no longer imports ``mmcv.ops`` for models that do not use it, or when mmcv-lite
-stops shipping ``mmcv/ops``.
+It can go when mmseg no longer imports `mmcv.ops` for models that do not use it, or when mmcv-lite
+stops shipping `mmcv/ops`.
 """
 
 import importlib.abc
@@ -34,7 +34,7 @@ _BUILD_QUESTIONS = ("get_compiler_version", "get_compiling_cuda_version")
 
 
 def install_stand_in() -> None:
-    """Serve a stand-in for ``mmcv._ext`` whenever no real one is found.
+    """Serve a stand-in for `mmcv._ext` whenever no real one is found.
 
     Imports nothing of mmcv; calling it again, or after mmcv was imported, is harmless.
     """
@@ -44,7 +44,7 @@ def install_stand_in() -> None:
 
 
 def is_stand_in(module: types.ModuleType) -> bool:
-    """Return whether ``module`` is the stand-in rather than a compiled ``mmcv._ext``."""
+    """Return whether `module` is the stand-in rather than a compiled `mmcv._ext`."""
     return isinstance(module, _StandInExtension)
 
 
@@ -52,7 +52,7 @@ class _StandInExtension(types.ModuleType):
     """A module that has every op by name and none in fact."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Make the op ``name``, whose call raises; only called for names not made before."""
+        """Make the op `name`, whose call raises; only called for names not made before."""
         # Ops have no leading underscore. Names that have one are Python asking about the module
         # (copy, pickle, inspect, warnings), and any answer but "no" misleads it.
         if name.startswith("_"):
@@ -64,7 +64,7 @@ class _StandInExtension(types.ModuleType):
 
 
 def _make_missing_op(name: str) -> Callable[..., Any]:
-    """Return a function that raises the error a user of the op ``name`` needs to read."""
+    """Return a function that raises the error a user of the op `name` needs to read."""
 
     def missing_op(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
@@ -85,7 +85,7 @@ def _describe_build() -> str:
 
 
 class _StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and loads ``mmcv._ext`` and nothing else."""
+    """Finds and loads `mmcv._ext` and nothing else."""
 
     def find_spec(
         self,
@@ -99,7 +99,7 @@ class _StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """Return the empty stand-in for ``spec``."""
+        """Return the empty stand-in for `spec`."""
         return _StandInExtension(spec.name, "Stand-in for the compiled ops that mmcv-lite lacks.")
 
     def exec_module(self, module: types.ModuleType) -> None:

@@ -1,8 +1,8 @@
 """Turning what mmengine puts into a checkpoint into tensors and plain data, and back.
 
-Upstream: mmengine 0.10.7. It saves the message hub's log as pickled ``HistoryBuffer`` objects,
-whose pickles name numpy's internals and ``getattr``, and lets numpy scalars in (``best_score``).
-``torch.load`` with ``weights_only=True`` refuses such a file, so a run could not be resumed from
+Upstream: mmengine 0.10.7. It saves the message hub's log as pickled `HistoryBuffer` objects,
+whose pickles name numpy's internals and `getattr`, and lets numpy scalars in (`best_score`).
+`torch.load` with `weights_only=True` refuses such a file, so a run could not be resumed from
 its own checkpoint.
 
 :func:`make_plain` turns these objects into tagged dicts on the way out, :func:`restore` turns the
@@ -64,7 +64,7 @@ _TAGGED: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 
 def make_plain(value: Any, path: str = "value", handler: Handler | None = None) -> Any:
-    """Return ``value`` as tensors and plain Python data; ``value`` itself is not changed.
+    """Return `value` as tensors and plain Python data; `value` itself is not changed.
 
     Lists, tuples, dicts and OrderedDicts keep their type, subclasses of them become them. numpy
     scalars become Python numbers, paths become strings, arrays of objects or records become lists.
@@ -72,16 +72,16 @@ def make_plain(value: Any, path: str = "value", handler: Handler | None = None) 
     dicts that :func:`restore` turns back. Plain data comes back as it is.
 
     Args:
-        value: What is to be saved.
-        path: What to call ``value`` in messages.
-        handler: Asked what to save instead of a value that has no plain form, or that contains
-            itself; ``LEAVE_OUT`` leaves a dict's entry out and puts None in a sequence.
+        value: what is to be saved.
+        path: what to call `value` in messages.
+        handler: asked what to save instead of a value that has no plain form, or that contains
+            itself; `LEAVE_OUT` leaves a dict's entry out and puts None in a sequence.
 
     Returns:
-        The plain equivalent.
+        the plain equivalent.
 
     Raises:
-        TypeError: If something has no plain form and there is no handler; it names the path.
+        TypeError: if something has no plain form and there is no handler; it names the path.
     """
     plain = _make_plain(value, path, handler or _refuse, ())
     return None if plain is LEAVE_OUT else plain
@@ -91,13 +91,13 @@ def restore(value: Any) -> Any:
     """Undo :func:`make_plain` for everything that became a tagged dict.
 
     Args:
-        value: What was loaded; dicts and lists in it are changed in place.
+        value: what was loaded; dicts and lists in it are changed in place.
 
     Returns:
-        ``value``, or the object it stands for.
+        `value`, or the object it stands for.
 
     Raises:
-        ValueError: If a tagged dict is of an unknown kind.
+        ValueError: if a tagged dict is of an unknown kind.
     """
     if isinstance(value, dict):
         for key, item in value.items():
@@ -111,7 +111,7 @@ def restore(value: Any) -> Any:
 
 
 def _make_plain(value: Any, path: str, handler: Handler, ancestors: tuple[int, ...]) -> Any:
-    """Return the plain form of ``value``; ``ancestors`` are the ids of what contains it."""
+    """Return the plain form of `value`; `ancestors` are the ids of what contains it."""
     if type(value) in _AS_THEY_ARE:
         return value
     if id(value) in ancestors:
@@ -174,13 +174,13 @@ def _make_plain_array(array: np.ndarray) -> dict[str, Any]:
 
 
 def _make_bytes_tensor(value: bytes) -> torch.Tensor:
-    """Return ``value`` as a uint8 tensor."""
+    """Return `value` as a uint8 tensor."""
     # The copy gives torch memory that it may write to.
     return torch.from_numpy(np.frombuffer(value, dtype=np.uint8).copy())
 
 
 def _find_dtype(name: str) -> torch.dtype:
-    """Return the torch dtype called ``name``, say "float32"."""
+    """Return the torch dtype called `name`, say "float32"."""
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
         raise ValueError(f"The checkpoint names the dtype {name!r}, which torch does not have.")
@@ -231,5 +231,5 @@ def _refuse(path: str, value: Any) -> Any:
 
 
 def name_type(value: Any) -> str:
-    """Return the full name of the type of ``value``."""
+    """Return the full name of the type of `value`."""
     return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -1,6 +1,6 @@
 """A readable answer when mmcv is missing or of the wrong version.
 
-Upstream: mmsegmentation 1.2.2. It asserts ``2.0.0rc4 <= mmcv < 2.2.0`` with a message that names
+Upstream: mmsegmentation 1.2.2. It asserts `2.0.0rc4 <= mmcv < 2.2.0` with a message that names
 only the lower bound and the compiled distribution, so a newer mmcv, the usual case, is told to
 install what it has; a missing mmcv is a bare ModuleNotFoundError.
 
@@ -25,11 +25,11 @@ _HOW_TO_INSTALL = (
 def check_mmcv() -> None:
     """Check that an mmcv which mmseg accepts is installed, without importing it.
 
-    The version is read from the package that ``import mmcv`` finds, because the distributions
-    ``mmcv`` and ``mmcv-lite`` share that package and the metadata of both may be present.
+    The version is read from the package that `import mmcv` finds, because the distributions
+    `mmcv` and `mmcv-lite` share that package and the metadata of both may be present.
 
     Raises:
-        ImportError: If mmcv is missing or outside ``[MMCV_MIN, MMCV_MAX)``.
+        ImportError: if mmcv is missing or outside `[MMCV_MIN, MMCV_MAX)`.
     """
     from packaging.version import InvalidVersion, Version
 
@@ -50,7 +50,7 @@ def check_mmcv() -> None:
 
 
 def _find_version(package: Path) -> str | None:
-    """Return the version of the mmcv in ``package``, None if nothing states it."""
+    """Return the version of the mmcv in `package`, None if nothing states it."""
     version_file = package / "version.py"
     if version_file.is_file():
         stated = re.search(

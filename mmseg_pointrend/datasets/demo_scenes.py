@@ -36,4 +36,4 @@ class DemoScenesDataset(CityscapesDataset):
     `_leftImg8bit.png` and `_gtFine_labelTrainIds.png`. Pixels labelled 255 are ignored.
     """
 
-    METAINFO = dict(classes=CLASSES, palette=[list(colour) for colour in PALETTE])
+    METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])

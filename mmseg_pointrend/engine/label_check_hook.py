@@ -54,7 +54,7 @@ class LabelCheckHook(Hook):
         """Check one data set; on distributed ranks all raise if one finds a fault.
 
         Returns:
-            The labels that occur, `ignore_index` included; none for a data set whose pipeline does
+            the labels that occur, `ignore_index` included; none for a data set whose pipeline does
             not load label maps.
 
         Raises:
@@ -104,7 +104,7 @@ def inspect_label_map(
         ignore_index: or be this.
 
     Returns:
-        The labels in it, and what is wrong with it (None if nothing).
+        the labels in it, and what is wrong with it (None if nothing).
     """
     path = info.get("seg_map_path")
     try:

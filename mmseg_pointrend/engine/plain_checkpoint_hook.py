@@ -1,7 +1,7 @@
 """Checkpoints that hold tensors and plain Python data only, and load back as they were.
 
 Without it, mmengine 0.10.7 cannot resume a run from its own checkpoints: they hold pickled objects,
-which ``torch.load`` with ``weights_only=True`` refuses; :mod:`mmseg_pointrend.compat.plain_data`
+which `torch.load` with `weights_only=True` refuses; :mod:`mmseg_pointrend.compat.plain_data`
 says which.
 """
 
@@ -18,13 +18,13 @@ from mmseg_pointrend.compat.plain_data import LEAVE_OUT, make_plain, name_type, 
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Keep checkpoints loadable with ``weights_only=True``; takes no arguments.
+    """Keep checkpoints loadable with `weights_only=True`; takes no arguments.
 
     Values that have no plain form (a function put into the message hub, say) are left out of
-    ``message_hub`` and ``meta`` with a warning that names them: losing a log entry is better than
-    losing the run at the moment it is saved. Elsewhere (``optimizer``, ``param_schedulers``, what
+    `message_hub` and `meta` with a warning that names them: losing a log entry is better than
+    losing the run at the moment it is saved. Elsewhere (`optimizer`, `param_schedulers`, what
     other hooks add) they are kept, because a run cannot go on without them, with a warning that
-    the file will not load with ``weights_only=True``.
+    the file will not load with `weights_only=True`.
     """
 
     # After the hooks that add to a checkpoint or swap parts of it (EMAHook is NORMAL).
@@ -38,8 +38,8 @@ class PlainCheckpointHook(Hook):
         """Replace what is not plain; the objects the run goes on with are not changed.
 
         Args:
-            runner: The runner that saves; not used.
-            checkpoint: What is about to be saved; its entries are replaced by plain ones.
+            runner: the runner that saves; not used.
+            checkpoint: what is about to be saved; its entries are replaced by plain ones.
         """
         hub_before = checkpoint.get("message_hub")
         for section, value in checkpoint.items():
@@ -49,14 +49,14 @@ class PlainCheckpointHook(Hook):
             _forget_left_out(hub_before, checkpoint["message_hub"])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Give back the objects that ``Runner.resume`` expects.
+        """Give back the objects that `Runner.resume` expects.
 
         Args:
-            runner: The runner that loads; not used.
-            checkpoint: What was loaded, saved with this hook or without; changed in place.
+            runner: the runner that loads; not used.
+            checkpoint: what was loaded, saved with this hook or without; changed in place.
 
         Raises:
-            ValueError: If a tagged dict is of an unknown kind.
+            ValueError: if a tagged dict is of an unknown kind.
         """
         restore(checkpoint)
 
@@ -73,7 +73,7 @@ class PlainCheckpointHook(Hook):
         return value
 
     def _warn_once(self, path: str, message: str) -> None:
-        """Log ``message`` at the first checkpoint only; the next ones have the same entries."""
+        """Log `message` at the first checkpoint only; the next ones have the same entries."""
         if path not in self._warned:
             self._warned.add(path)
             print_log(f"Checkpoint: {message}", logger="current", level=logging.WARNING)

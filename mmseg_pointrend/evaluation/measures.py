@@ -21,7 +21,7 @@ class IoUMeasures:
 
     Args:
         whole: whether to measure whole pictures.
-        widths: of trimaps, pixels, see `core.trimap`.
+        widths: of trimaps, pixels, see `functional.trimap`.
         distances: of Boundary IoU, pixels (int) or fractions of the diagonal (float), see
             `functional.inner_boundary`.
         ignore_index: label of void pixels.

@@ -206,7 +206,7 @@ class PointRendHead(BaseModule):
     ) -> "_Rendering":
         """Put the arguments of `core.render` together."""
         if coarse_logits is None:
-            coarse_logits = self.coarse_logits(inputs)
+            coarse_logits = self.coarse_prediction(inputs)
         features = self.point_features(inputs, coarse_logits)
         return _Rendering(
             coarse_logits,
@@ -282,7 +282,7 @@ class PointRendHead(BaseModule):
 
     # ---- shared by prediction and training -------------------------------------------------------
 
-    def coarse_logits(self, inputs: Sequence[Tensor]) -> Tensor:
+    def coarse_prediction(self, inputs: Sequence[Tensor]) -> Tensor:
         """Run the coarse head once: feature maps -> (N, K, h, w) logits.
 
         Raises:

@@ -128,7 +128,7 @@ class PointRend(EncoderDecoder):
         features, steps = self.extract_feat(inputs), self._extra_steps()
         if not self.predict_coarse:
             return map(Prediction, head.predict_labels(features, metas, size, steps))
-        coarse = head.coarse_logits(features)
+        coarse = head.coarse_prediction(features)
         refined = head.predict_labels(features, metas, size, steps, coarse)
         return map(Prediction, refined, head.coarse_labels(coarse, metas, size))
 
@@ -209,7 +209,7 @@ class PointRend(EncoderDecoder):
         features = self.extract_feat(inputs)
         if not self.predict_coarse:
             return Prediction(self.decode_head(features, extra_steps))
-        coarse = self.decode_head.coarse_logits(features)
+        coarse = self.decode_head.coarse_prediction(features)
         return Prediction(self.decode_head(features, extra_steps, coarse), coarse)
 
     def _decide(self, logits: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
     return path
 
 
-def test_colours_are_those_of_the_file_blue_first(tmp_path: Path) -> None:
+def test_colors_are_those_of_the_file_blue_first(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", PIXELS)
     assert np.array_equal(read_image(path), PIXELS[..., ::-1])
 
 
-def test_grey_alpha_and_sixteen_bits_become_colour(tmp_path: Path) -> None:
+def test_grey_alpha_and_sixteen_bits_become_color(tmp_path: Path) -> None:
     grey = read_image(save(tmp_path / "grey.png", PIXELS[..., 0]))
     assert np.array_equal(grey, np.repeat(PIXELS[..., :1], 3, 2))
     alpha = read_image(save(tmp_path / "alpha.png", np.dstack([PIXELS, PIXELS[..., 0]])))

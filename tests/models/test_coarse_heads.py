@@ -66,7 +66,7 @@ def test_of_several_outputs_the_first_is_rendered_and_all_are_trained(name: str)
     }
     assert expected[name] <= losses.keys()
     head.eval()
-    assert torch.equal(head.coarse_logits(inputs), head.coarse_head(inputs)[0])
+    assert torch.equal(head.coarse_prediction(inputs), head.coarse_head(inputs)[0])
     ignored = head.train().loss(inputs, samples_of(torch.full_like(LABELS, 255)))
     losses_of(ignored).backward()
     assert losses_of(ignored) == 0
@@ -82,7 +82,7 @@ def test_align_corners_leaves_the_loss_where_points_are_read() -> None:
         head.eval()
         inputs = feature_maps(64, 96, batch=2)
         losses.append(head.loss(inputs, samples_of(LABELS))["coarse.loss_ce"])
-    logits = F.interpolate(head.coarse_logits(inputs), (64, 96), mode="bilinear")
+    logits = F.interpolate(head.coarse_prediction(inputs), (64, 96), mode="bilinear")
     expected = F.cross_entropy(logits, LABELS)
     torch.testing.assert_close(losses, [expected, expected])
 
@@ -92,10 +92,10 @@ def test_align_corners_leaves_the_loss_where_points_are_read() -> None:
 def test_other_precisions(name: str, dtype: torch.dtype) -> None:
     head, _ = head_of(name)
     inputs = feature_maps(64, 96, batch=2)
-    expected = head.eval().coarse_logits(inputs)
+    expected = head.eval().coarse_prediction(inputs)
     head, inputs = head.to(dtype), [x.to(dtype) for x in inputs]
     with torch.no_grad():
-        got = head.coarse_logits(inputs)
+        got = head.coarse_prediction(inputs)
         tolerance = 1e-4 if dtype == torch.float64 else 0.1 * float(expected.abs().max())
         torch.testing.assert_close(got.float(), expected, atol=tolerance, rtol=tolerance)
         assert head(inputs).dtype == dtype

@@ -114,7 +114,7 @@ def test_coarse_labels_are_the_resized_logits_best() -> None:
     """Against torch's own resizing."""
     model = build(predict_coarse=True)
     images, samples = pictures()
-    coarse = model.decode_head.coarse_logits(model.extract_feat(images[:1]))
+    coarse = model.decode_head.coarse_prediction(model.extract_feat(images[:1]))
     for size in ((101, 130), (77, 51)):
         coarse = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
     found = model(images[:1], samples[:1], mode="predict")[0].coarse_sem_seg.data

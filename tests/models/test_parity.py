@@ -75,7 +75,7 @@ def test_point_logits_are_equal(num_fine: int) -> None:
     fine_feats = upstream[1]._get_fine_grained_point_feats(inputs[:num_fine], points)
     coarse_feats = upstream[1]._get_coarse_point_feats(coarse, points)
     expected = upstream[1](fine_feats, coarse_feats)
-    features = ours.point_features(inputs, ours.coarse_logits(inputs))
+    features = ours.point_features(inputs, ours.coarse_prediction(inputs))
     got = ours.point_logits(features, points)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
 

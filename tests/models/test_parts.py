@@ -85,7 +85,7 @@ def test_a_margin_of_ones_own_is_rendered_as_the_reference_says(binary: bool) ->
     options = dict(num_classes=2, out_channels=1) if binary else {}
     head = build_head(uncertainty="SquaredGap", **options).double().eval()
     inputs = [x.double() for x in feature_maps(64, 96, 2)]
-    coarse = head.coarse_logits(inputs)
+    coarse = head.coarse_prediction(inputs)
     features = head.point_features(inputs, coarse)
     subdivision = Subdivision(2, 64, margin=SquaredGap())
     logits = render(coarse, lambda points: head.point_logits(features, points), subdivision)

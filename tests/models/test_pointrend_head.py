@@ -158,7 +158,7 @@ def test_rendering_and_training_build_the_same_features() -> None:
     """Every pixel predicted anew = the point head applied at every pixel centre."""
     head = build_head(subdivision=dict(steps=1, num_points=10**6)).eval()
     inputs = feature_maps(32, 32)
-    coarse = head.coarse_logits(inputs)
+    coarse = head.coarse_prediction(inputs)
     grid = (torch.arange(16) + 0.5) / 16
     points = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1).view(1, -1, 2)
     features = head.point_features(inputs, coarse)
@@ -177,7 +177,7 @@ def test_uncertainty_is_configurable() -> None:
     inputs = feature_maps(64, 64)
     maps = [head(inputs) for head in heads]
     assert not torch.equal(*maps)
-    coarse = heads[1].coarse_logits(inputs)
+    coarse = heads[1].coarse_prediction(inputs)
     features = heads[1].point_features(inputs, coarse)
     expected = render(
         coarse,
@@ -204,7 +204,7 @@ def test_two_feature_maps_are_concatenated_in_order() -> None:
     inputs, seen = feature_maps(64, 64), {}
     head.point_head.register_forward_pre_hook(lambda _, args: seen.update(fine=args[0]))
     points = torch.tensor([[[0.5 / 4, 1.5 / 4]]])  # the centre of a pixel of the stride-16 map
-    head.point_logits(head.point_features(inputs, head.coarse_logits(inputs)), points)
+    head.point_logits(head.point_features(inputs, head.coarse_prediction(inputs)), points)
     torch.testing.assert_close(seen["fine"][0, 8:, 0], inputs[2][0, :, 1, 0])
 
 
@@ -292,7 +292,7 @@ def test_of_several_fine_maps_the_one_with_most_pixels_counts(in_index: list[int
     ).eval()  # fmt: skip
     inputs, seen = feature_maps(67, 131), {}
     head.point_head.register_forward_pre_hook(lambda _, args: seen.update(coarse=args[1]))
-    coarse, points = head.coarse_logits(inputs), torch.rand(1, 20, 2)
+    coarse, points = head.coarse_prediction(inputs), torch.rand(1, 20, 2)
     head.point_logits(head.point_features(inputs, coarse), points)
     assert coarse.shape[2:] == (5, 9)
     finer = F.interpolate(coarse, (17, 33), mode="bilinear", align_corners=False)
@@ -333,7 +333,7 @@ def test_training_points_by_the_name_of_a_strategy(strategy: str) -> None:
     total(losses).backward()
     torch.manual_seed(3)
     torch.randint(0, 4, (2, 61, 47))
-    coarse = head.coarse_logits(inputs)
+    coarse = head.coarse_prediction(inputs)
     points = select_training_points(coarse, TrainingPoints(37, strategy))
     torch.testing.assert_close(seen["coarse"], point_sample(coarse, points))
 

@@ -237,7 +237,7 @@ def test_the_map_covers_the_picture_at_every_step_count(steps) -> None:
     model = build(subdivision=dict(steps=steps, num_points=50))
     images = torch.randn(1, 3, *size)
     meta = dict(img_shape=size, img_padding_size=(0, 20, 0, 10), ori_shape=(54, 76))
-    coarse = model.decode_head.coarse_logits(model.extract_feat(images))
+    coarse = model.decode_head.coarse_prediction(model.extract_feat(images))
     expected = torch.nn.functional.interpolate(coarse, size, mode="bilinear").argmax(1)[:, :54, :76]
     # Where the coarse map is sure of itself, every step count gives its label, in its place.
     margins = torch.nn.functional.interpolate(coarse, size, mode="bilinear").softmax(1)

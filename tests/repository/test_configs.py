@@ -162,7 +162,7 @@ def test_config_trains_and_predicts(path: Path) -> None:
     with torch.no_grad():
         if pointrend:
             head, features = model.decode_head, model.extract_feat(data["inputs"])
-            coarse = head.coarse_logits(features)
+            coarse = head.coarse_prediction(features)
             finest = head.subdivision.grid_size(coarse.shape[2:])
             assert finest == (64, 96), "the steps end at the input"
             assert features[head.point_head.in_index[0]].shape[2] >= coarse.shape[2]

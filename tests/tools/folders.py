@@ -18,9 +18,9 @@ def _scene(rng: np.random.Generator, classes: int) -> tuple[np.ndarray, np.ndarr
         labels[top : top + rng.integers(8, 40), left : left + rng.integers(8, 60)] = rng.integers(
             classes
         )
-    colours = np.random.default_rng(1).integers(0, 256, (256, 3))
+    colors = np.random.default_rng(1).integers(0, 256, (256, 3))
     noise = rng.integers(-20, 20, (height, width, 3))
-    return np.clip(colours[labels] + noise, 0, 255).astype(np.uint8), labels
+    return np.clip(colors[labels] + noise, 0, 255).astype(np.uint8), labels
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -147,8 +147,9 @@ def _decide_mixed(windows: _Windows, region: Tensor, y: Tensor, x: Tensor) -> Te
     sure = (torch.maximum(of_low, of_high) > of_others) & two_labels[window]
     num_taps = len(pixels)
     for part in (~sure).nonzero().squeeze(1).split(max(1, CHUNK // (num_classes * num_taps))):
-        rows = logits.index_select(0, number[:, window[part]].t().flatten())
-        all_sums = (weights[part][:, :, None] * rows.view(len(part), num_taps, num_classes)).sum(1)
+        of_windows = logits.index_select(0, number[:, window[part]].t().flatten())
+        of_windows = of_windows.view(len(part), num_taps, num_classes)
+        all_sums = (weights[part][:, :, None] * of_windows).sum(1)
         decided[part] = all_sums.argmax(1).to(decided.dtype)
     return decided
 

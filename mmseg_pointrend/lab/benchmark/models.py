@@ -116,7 +116,7 @@ def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
 def _resolved_points(model: nn.Module, shape: tuple[int, int]) -> int:
     """Find N for images of this shape; the size of the last grid shows when the model runs."""
     head = model.eval().decode_head
-    coarse = head.coarse_logits(model.extract_feat(torch.zeros(1, 3, *shape)))
+    coarse = head.coarse_prediction(model.extract_feat(torch.zeros(1, 3, *shape)))
     return head.subdivision.count_points((coarse.shape[2], coarse.shape[3]))
 
 

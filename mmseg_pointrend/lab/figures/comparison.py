@@ -93,20 +93,20 @@ def _draw(trace: dict, palette: list, picture: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    colours = np.zeros((256, 3), np.uint8)
-    colours[: len(palette)] = palette
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(palette)] = palette
     right = {name: round(_accuracy(trace, name), 1) for name in ("coarse", "rendered")}
     panels = [
         ("image", trace["image"], None),
-        ("truth", colours[trace["truth"].numpy()], None),
+        ("truth", colors[trace["truth"].numpy()], None),
         (
             f"coarse: {right['coarse']} % right near boundaries",
-            colours[trace["coarse"].numpy()],
+            colors[trace["coarse"].numpy()],
             None,
         ),
         (
             f"rendered: {right['rendered']} % right near boundaries",
-            colours[trace["rendered"].numpy()],
+            colors[trace["rendered"].numpy()],
             None,
         ),
     ]

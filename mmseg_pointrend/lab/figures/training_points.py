@@ -38,7 +38,7 @@ _FONT = 15
 #: Pixels that the longer side of the drawn prediction has at least.
 _DRAWN_SIDE = 512
 #: Soft colours, without the red that would swallow the points.
-_PALETTE = [colour for i, colour in enumerate(colormaps["Set3"].colors) if i != 3]
+_PALETTE = [color for i, color in enumerate(colormaps["Set3"].colors) if i != 3]
 _IMPORTANT, _OTHER = "#c2003c", "#1f2430"
 
 
@@ -70,7 +70,7 @@ def draw_training_points(
     """Draw the points that each strategy chooses for one coarse prediction.
 
     The prediction is a model's, for an image at the size of the network's input, or by default that
-    of a generated scene (`datasets.scene_logits`).
+    of a generated scene (`lab.scenes.scene_logits`).
 
     Args:
         out: picture to write, .png, .pdf or .svg; missing folders are made.
@@ -182,12 +182,12 @@ def _draw_points(panel: Axes, strategy: str, points: Tensor) -> None:
         k, beta = bias.oversample_ratio, bias.importance_sample_ratio
         title += f"\nk = {k:g}, \u03b2 = {beta:g}"
     panel.set_title(title, fontsize=_FONT)
-    for colour, part in ((_OTHER, points[important:]), (_IMPORTANT, points[:important])):
-        panel.scatter(*part.T.numpy(), s=16, c=colour, edgecolors="white", linewidths=0.4)
+    for color, part in ((_OTHER, points[important:]), (_IMPORTANT, points[:important])):
+        panel.scatter(*part.T.numpy(), s=16, c=color, edgecolors="white", linewidths=0.4)
 
 
-def _dot(colour: str, label: str) -> Line2D:
-    return Line2D([], [], color=colour, marker="o", markersize=7, linestyle="none", label=label)
+def _dot(color: str, label: str) -> Line2D:
+    return Line2D([], [], color=color, marker="o", markersize=7, linestyle="none", label=label)
 
 
 def _paint(coarse: CoarsePrediction) -> np.ndarray:
@@ -196,10 +196,10 @@ def _paint(coarse: CoarsePrediction) -> np.ndarray:
     finer = max(1, -(-_DRAWN_SIDE // max(sides)))
     logits = Resize(finer * sides[0], finer * sides[1]).apply(coarse.logits)
     palette = torch.tensor(_PALETTE)
-    colours = palette[decide(logits, coarse.threshold)[0] % len(palette)]
+    colors = palette[decide(logits, coarse.threshold)[0] % len(palette)]
     margins = coarse.margin(logits)[0]
     certainty = (margins / margins.median().clamp(min=1e-6)).clamp(max=1).unsqueeze(2)
-    return (1 - certainty * (1 - colours)).numpy()
+    return (1 - certainty * (1 - colors)).numpy()
 
 
 def _predict_scene() -> CoarsePrediction:
@@ -225,5 +225,5 @@ def _predict_image(
         )
     item = apply_test_pipeline(config.test_dataloader.dataset.pipeline, pixels)
     inputs = model.data_preprocessor(pseudo_collate([item]), training=False)["inputs"]
-    logits = head.coarse_logits(model.extract_feat(inputs)).float().cpu()
+    logits = head.coarse_prediction(model.extract_feat(inputs)).float().cpu()
     return CoarsePrediction(logits, head.margin, head.threshold)

@@ -45,7 +45,7 @@ class Surface(IntEnum):
 # Surface -> label: lawns are vegetation, unlabelled things are ignored.
 LABEL_OF_SURFACE = np.array([*range(9), Surface.VEGETATION, IGNORE], dtype=np.uint8)
 
-Colour = np.ndarray  # (3,) float RGB, 0 to 255
+Color = np.ndarray  # (3,) float RGB, 0 to 255
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Camera:
     """A pinhole camera in a gently bending street.
 
     Args:
-        focal: Focal length, in canvas pixels.
-        centre_x: Column of the principal point, in canvas pixels.
-        horizon: Row of the horizon, in canvas pixels.
-        height: Height of the camera over the road, in metres.
-        bend: Curvature of the street to the right, in 1/m.
-        heading: Direction of the street against the camera's, a slope dx/dz.
-        roll: Rotation about the principal point, in radians.
+        focal: focal length, in canvas pixels.
+        centre_x: column of the principal point, in canvas pixels.
+        horizon: row of the horizon, in canvas pixels.
+        height: height of the camera over the road, in metres.
+        bend: curvature of the street to the right, in 1/m.
+        heading: direction of the street against the camera's, a slope dx/dz.
+        roll: rotation about the principal point, in radians.
     """
 
     focal: float
@@ -91,14 +91,14 @@ class Canvas:
     """A supersampled picture with its surfaces, drawn from back to front.
 
     Args:
-        size: Height and width of the picture, in picture pixels.
-        camera: The camera, in canvas pixels.
+        size: height and width of the picture, in picture pixels.
+        camera: the camera, in canvas pixels.
         haze: (3,) RGB colour that distant things fade to.
-        visibility: Distance in metres at which a thing has faded to a share of 1 - 1/e.
+        visibility: distance in metres at which a thing has faded to a share of 1 - 1/e.
     """
 
     def __init__(
-        self, size: tuple[int, int], camera: Camera, haze: Colour, visibility: float
+        self, size: tuple[int, int], camera: Camera, haze: Color, visibility: float
     ) -> None:
         self.size = size
         self.camera = camera
@@ -108,32 +108,32 @@ class Canvas:
         self.pixels = np.zeros((rows * SUPERSAMPLING, columns * SUPERSAMPLING, 4), np.uint8)
         self.shadow = np.zeros((rows, columns), np.uint8)
 
-    def fill_rows(self, colours: np.ndarray, surface: Surface) -> None:
-        """Fill the whole canvas with one colour per row, `colours` being (canvas rows, 3)."""
-        rows = np.full((len(colours), 4), surface, np.uint8)
-        rows[:, :3] = colours
+    def fill_rows(self, colors: np.ndarray, surface: Surface) -> None:
+        """Fill the whole canvas with one colour per row, `colors` being (canvas rows, 3)."""
+        rows = np.full((len(colors), 4), surface, np.uint8)
+        rows[:, :3] = colors
         # One write per pixel in place of four.
         self.pixels.view(np.uint32)[...] = rows.view(np.uint32)[:, None]
 
-    def fill(self, polygons: np.ndarray, colour: Colour, surface: Surface, z: float) -> None:
+    def fill(self, polygons: np.ndarray, color: Color, surface: Surface, z: float) -> None:
         """Fill world polygons.
 
         Args:
             polygons: (V, 3) one polygon, or (M, V, 3) polygons that do not overlap, in metres.
-            colour: (3,) RGB, before haze.
-            surface: What the polygons show.
-            z: Depth that the haze is taken at, in metres.
+            color: (3,) RGB, before haze.
+            surface: what the polygons show.
+            z: depth that the haze is taken at, in metres.
         """
         corners = _fixed_point(self.camera.project(polygons))
         contours = [corners] if corners.ndim == 2 else list(corners)
-        paint = self._paint(colour, surface, z).tolist()
+        paint = self._paint(color, surface, z).tolist()
         cv2.fillPoly(self.pixels, contours, paint, shift=_FRACTION_BITS)
 
     def stroke(
         self,
         lines: np.ndarray | Sequence[np.ndarray],
         width: float,
-        colour: Colour,
+        color: Color,
         surface: Surface,
         z: float,
     ) -> None:
@@ -144,15 +144,15 @@ class Canvas:
 
         Args:
             lines: (V, 3) one line or (M, V, 3) lines, in metres.
-            width: Width, in metres.
-            colour: (3,) RGB, before haze.
-            surface: What the lines show.
-            z: Depth that width and haze are taken at, in metres.
+            width: width, in metres.
+            color: (3,) RGB, before haze.
+            surface: what the lines show.
+            z: depth that width and haze are taken at, in metres.
         """
         corners = _fixed_point(self.camera.project(np.asarray(lines)))
         contours = [corners] if corners.ndim == 2 else list(corners)
         thickness = max(SUPERSAMPLING, round(width * self.camera.pixels_per_metre(z)))
-        paint = self._paint(colour, surface, z).tolist()
+        paint = self._paint(color, surface, z).tolist()
         cv2.polylines(self.pixels, contours, False, paint, thickness, shift=_FRACTION_BITS)
 
     def cast_shadow(self, polygon: np.ndarray) -> None:
@@ -166,17 +166,17 @@ class Canvas:
         radii: tuple[float, float],
         grain: np.ndarray,
         grain_shift: tuple[float, float],
-        colour: Colour,
+        color: Color,
         density: float,
     ) -> None:
         """Draw a crown of leaves: an ellipse with a ragged edge, and holes to see through.
 
         Args:
-            centre: The crown's centre, in metres.
-            radii: Half width and half height, in metres.
+            centre: the crown's centre, in metres.
+            radii: half width and half height, in metres.
             grain: (S, S) float32 periodic noise, about 0 to 1, ten of its pixels to the metre.
-            grain_shift: Where in `grain` the crown lies, in pixels of it.
-            colour: (3,) RGB of a leaf in middling light, before haze.
+            grain_shift: where in `grain` the crown lies, in pixels of it.
+            color: (3,) RGB of a leaf in middling light, before haze.
             density: 0 for a few twigs, 1 for a crown almost without holes.
         """
         scale = self.camera.pixels_per_metre(centre[2])
@@ -200,16 +200,16 @@ class Canvas:
         light *= 31
         light += np.clip(16 - 14 * v, 0, 32)
         tones = np.minimum(light, 47, out=light).astype(np.uint8)
-        ramp = np.linspace(0.35, 1.5, 48)[:, None] * colour
+        ramp = np.linspace(0.35, 1.5, 48)[:, None] * color
         palette = self._paint(ramp, Surface.VEGETATION, centre[2]).astype(np.uint8)
         region = self.pixels.view(np.uint32)[top:bottom, left:right, 0]
         np.copyto(region, palette.view(np.uint32)[:, 0][tones], where=mask)
 
-    def _paint(self, colour: np.ndarray, surface: Surface, z: float) -> np.ndarray:
+    def _paint(self, color: np.ndarray, surface: Surface, z: float) -> np.ndarray:
         """Haze colours (..., 3) at depth `z` and append their surface: (..., 4) float."""
         clear = math.exp(-z / self.visibility)
-        paint = np.empty((*colour.shape[:-1], 4))
-        paint[..., :3] = colour * clear + self.haze * (1.0 - clear)
+        paint = np.empty((*color.shape[:-1], 4))
+        paint[..., :3] = color * clear + self.haze * (1.0 - clear)
         np.minimum(np.maximum(paint, 0.0, out=paint), 255.0, out=paint)
         paint[..., 3] = surface
         return paint

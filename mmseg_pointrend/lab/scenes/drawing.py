@@ -35,20 +35,20 @@ def draw_scene(
     The same generator state shows the same street at every size, with other noise.
 
     Args:
-        rng: Source of all randomness; it is advanced.
-        size: Height and width, in pixels, each at least `SMALLEST_SIDE`.
-        difficulty: From 0 to 1. It raises the sensor noise, the blur, the strength of shadows,
+        rng: source of all randomness; it is advanced.
+        size: height and width, in pixels, each at least `SMALLEST_SIDE`.
+        difficulty: from 0 to 1. It raises the sensor noise, the blur, the strength of shadows,
             haze and colour casts, the overlap of the classes' colours and the number of poles,
             wires and fences, and lowers the contrast.
 
     Returns:
-        The picture, (H, W, 3) uint8 RGB, and its labels, (H, W) uint8: the index into the
+        the picture, (H, W, 3) uint8 RGB, and its labels, (H, W) uint8: the index into the
         classes of `DemoScenesDataset`, or `IGNORE` (255) for unlabelled things and the bonnet of
         the camera's own car.
 
     Raises:
-        TypeError: If `rng` is not a NumPy generator.
-        ValueError: If `size` or `difficulty` is out of range.
+        TypeError: if `rng` is not a NumPy generator.
+        ValueError: if `size` or `difficulty` is out of range.
     """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
@@ -91,8 +91,8 @@ def _open_canvas(
         heading=rng.normal(0, 0.06),
         roll=rng.normal(0, 0.015),
     )
-    low = objects.pick_colour(rng, Surface.SKY, 0.4 * difficulty)
-    high = objects.pick_colour(rng, Surface.SKY, 0.4 * difficulty) * rng.uniform(0.75, 1.05)
+    low = objects.pick_color(rng, Surface.SKY, 0.4 * difficulty)
+    high = objects.pick_color(rng, Surface.SKY, 0.4 * difficulty) * rng.uniform(0.75, 1.05)
     low = 0.6 * low + 0.4 * low.max() + rng.uniform(0, 20)
     canvas = Canvas(size, camera, haze=low, visibility=rng.uniform(350, 600) - 250 * difficulty)
     share = np.linspace(0, 1, rows)[:, None] ** rng.uniform(0.7, 1.5)
@@ -105,7 +105,7 @@ def _open_canvas(
 def _draw_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw the bonnet of the camera's own car along the bottom; nobody labels it."""
     seen, rise, lean = rng.random() < 0.75, rng.uniform(0.03, 0.09), rng.uniform(-0.2, 0.2)
-    colour = objects.pick_colour(rng, Surface.CAR, 0.5)
+    color = objects.pick_color(rng, Surface.CAR, 0.5)
     if not seen:
         return
     rows, columns = canvas.pixels.shape[:2]
@@ -113,9 +113,9 @@ def _draw_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     y = rows * (1 - rise * (1 - np.abs(x + lean * x * x) ** 3))
     outline = np.stack([(x + 1) * columns / 2, y], axis=-1)
     corners = np.vstack([outline, [[columns, rows], [0, rows]]]).round().astype(np.int32)
-    cv2.fillPoly(canvas.pixels, [corners], (*colour.clip(0, 255).tolist(), Surface.UNLABELLED))
+    cv2.fillPoly(canvas.pixels, [corners], (*color.clip(0, 255).tolist(), Surface.UNLABELLED))
     shine = outline[4:-4].round().astype(np.int32)
-    glint = (colour * 1.5).clip(0, 255).tolist()
+    glint = (color * 1.5).clip(0, 255).tolist()
     cv2.polylines(canvas.pixels, [shine], False, (*glint, Surface.UNLABELLED), 2 * SUPERSAMPLING)
 
 

@@ -39,15 +39,15 @@ def write_scenes(
     are left as they are, so an interrupted run is finished by calling again.
 
     Args:
-        root: The folder; it is made when missing.
-        num_train: Number of scenes to train on.
-        num_val: Number of scenes to validate on.
-        size: Height and width of every picture, in pixels.
-        difficulty: From 0 to 1; see `draw_scene`.
-        seed: Not negative. Equal arguments give files that are equal byte for byte.
+        root: the folder; it is made when missing.
+        num_train: number of scenes to train on.
+        num_val: number of scenes to validate on.
+        size: height and width of every picture, in pixels.
+        difficulty: from 0 to 1; see `draw_scene`.
+        seed: not negative. Equal arguments give files that are equal byte for byte.
 
     Raises:
-        ValueError: If an argument is out of range, or `root` holds anything else than an earlier
+        ValueError: if an argument is out of range, or `root` holds anything else than an earlier
             run with equal arguments.
     """
     size, difficulty = check_scene_options(size, difficulty)

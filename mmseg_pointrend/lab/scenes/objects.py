@@ -8,7 +8,7 @@ street at every size.
 
 import numpy as np
 
-from mmseg_pointrend.lab.scenes.canvas import NEAR, SUPERSAMPLING, Canvas, Colour, Surface
+from mmseg_pointrend.lab.scenes.canvas import NEAR, SUPERSAMPLING, Canvas, Color, Surface
 
 # Below this many picture pixels from bar to bar, a fence is one surface to the eye; it is then
 # drawn and labelled without its gaps, as an annotator would.
@@ -47,16 +47,16 @@ _COLOURS: dict[Surface, tuple[tuple[int, int, int], ...]] = {
 }
 
 
-def pick_colour(rng: np.random.Generator, surface: Surface, difficulty: float) -> Colour:
+def pick_color(rng: np.random.Generator, surface: Surface, difficulty: float) -> Color:
     """Draw a colour for one thing, (3,) RGB; with `difficulty` it drifts towards any other."""
     choices = _COLOURS[surface]
-    colour = np.array(choices[rng.integers(len(choices))], dtype=np.float64)
+    color = np.array(choices[rng.integers(len(choices))], dtype=np.float64)
     everything = list(_COLOURS.values())
     strangers = everything[rng.integers(len(everything))]
     stranger = np.array(strangers[rng.integers(len(strangers))], dtype=np.float64)
     share = 0.6 * difficulty * rng.random()
-    colour = (1 - share) * colour + share * stranger
-    return colour * (1 + rng.normal(0, 0.04 + 0.1 * difficulty)) + rng.normal(0, 3, 3)
+    color = (1 - share) * color + share * stranger
+    return color * (1 + rng.normal(0, 0.04 + 0.1 * difficulty)) + rng.normal(0, 3, 3)
 
 
 def wall(x: float, z: tuple[float, float], y: tuple[float, float]) -> np.ndarray:
@@ -94,34 +94,34 @@ def repeated(polygon: np.ndarray, axes: str, first: np.ndarray, second: np.ndarr
 def draw_ground(
     canvas: Canvas,
     edges: tuple[float, float, float, float],
-    colours: tuple[Colour, Colour, Colour],
+    colors: tuple[Color, Color, Color],
     outer: Surface,
 ) -> None:
     """Draw the ground to the horizon.
 
     Args:
-        canvas: What to draw on.
-        edges: From left to right: outer edge of the sidewalk, kerb, kerb, outer edge; in metres.
-        colours: Of the outer ground, the sidewalks and the road.
-        outer: What lies beyond the sidewalks.
+        canvas: what to draw on.
+        edges: from left to right: outer edge of the sidewalk, kerb, kerb, outer edge; in metres.
+        colors: of the outer ground, the sidewalks and the road.
+        outer: what lies beyond the sidewalks.
     """
     left, kerb_left, kerb_right, right = edges
     layers = (
-        ((-900.0, 900.0), colours[0], outer),
-        ((left, right), colours[1], Surface.SIDEWALK),
-        ((kerb_left - 0.25, kerb_right + 0.25), colours[1] * 1.2, Surface.SIDEWALK),
-        ((kerb_left, kerb_right), colours[2], Surface.ROAD),
+        ((-900.0, 900.0), colors[0], outer),
+        ((left, right), colors[1], Surface.SIDEWALK),
+        ((kerb_left - 0.25, kerb_right + 0.25), colors[1] * 1.2, Surface.SIDEWALK),
+        ((kerb_left, kerb_right), colors[2], Surface.ROAD),
     )
     # In strips, for the haze and the street's bend; layer by layer, so that the seams between the
     # strips of one layer are not torn open by the layer below.
     depths = np.geomspace(NEAR, 400.0, 12)
-    for x, colour, surface in layers:
+    for x, color, surface in layers:
         for near, far in zip(depths[-2::-1], depths[:0:-1], strict=True):
-            canvas.fill(patch(x, (near, far)), colour, surface, (near + far) / 2)
+            canvas.fill(patch(x, (near, far)), color, surface, (near + far) / 2)
 
 
 def draw_markings(
-    canvas: Canvas, rng: np.random.Generator, kerbs: tuple[float, float], asphalt: Colour
+    canvas: Canvas, rng: np.random.Generator, kerbs: tuple[float, float], asphalt: Color
 ) -> None:
     """Draw lane marks, a crossing at times, mended asphalt and cracks: all of them road."""
     left, right = kerbs
@@ -165,8 +165,8 @@ def draw_building(
     """
     side = 1.0 if x > 0 else -1.0
     back = x + side * rng.uniform(7, 14)
-    colour = pick_colour(rng, Surface.BUILDING, difficulty)
-    tiles = pick_colour(rng, Surface.BUILDING, difficulty) * np.array([0.85, 0.72, 0.7])
+    color = pick_color(rng, Surface.BUILDING, difficulty)
+    tiles = pick_color(rng, Surface.BUILDING, difficulty) * np.array([0.85, 0.72, 0.7])
     front_light, end_light = rng.uniform(0.7, 1.15, 2)
     rise, roof = rng.uniform(1.5, 5.0), rng.choice(["flat", "ridge", "gable"])
     near, far = z
@@ -183,17 +183,17 @@ def draw_building(
     end = [[x, 0, near], [back, 0, near], [back, height, near], [x, height, near]]
     if roof == "ridge":
         end.insert(3, [ridge, height + rise, near])
-    canvas.fill(np.array(end), colour * end_light, Surface.BUILDING, near)
+    canvas.fill(np.array(end), color * end_light, Surface.BUILDING, near)
     front = [[x, 0, near], [x, 0, far], [x, height, far], [x, height, near]]
     if roof == "gable":
         front.insert(3, [x, height + rise, centre])
-    canvas.fill(np.array(front), colour * front_light, Surface.BUILDING, near)
+    canvas.fill(np.array(front), color * front_light, Surface.BUILDING, near)
     chimney, where = rng.random() < 0.5, rng.uniform(near, far)
     if chimney and roof != "flat":
         top = height + rise + 0.9
         stack = board((ridge - 0.35, ridge + 0.35), (height + rise - 1.5, top), where)
         canvas.fill(stack, tiles * 0.8, Surface.BUILDING, near)
-    _draw_windows(canvas, rng, x, back, z, height, colour)
+    _draw_windows(canvas, rng, x, back, z, height, color)
 
 
 def _draw_windows(
@@ -203,12 +203,12 @@ def _draw_windows(
     back: float,
     z: tuple[float, float],
     height: float,
-    colour: Colour,
+    color: Color,
 ) -> None:
     """Draw rows of windows on the front and the near end of a house, and a cornice."""
     storey, bay = rng.uniform(2.7, 3.5), rng.uniform(1.8, 3.4)
     wide, tall = bay * rng.uniform(0.35, 0.65), storey * rng.uniform(0.4, 0.65)
-    glass = rng.choice([0.45, 0.6, 1.35]) * colour + rng.normal(0, 10, 3)
+    glass = rng.choice([0.45, 0.6, 1.35]) * color + rng.normal(0, 10, 3)
     sills = np.arange(0.9, height - tall - 0.2, storey)
     fronts = np.arange(z[0] + 0.6, z[1] - wide - 0.2, bay)
     if len(sills) and len(fronts):
@@ -221,10 +221,10 @@ def _draw_windows(
         panes = repeated(board((0, wide), (0, tall), z[0]), "xy", ends, sills)
         canvas.fill(panes, glass * 0.9, Surface.BUILDING, z[0])
     cornice = np.array([[x, height - 0.15, z[0]], [x, height - 0.15, z[1]]])
-    canvas.stroke(cornice, 0.2, colour * rng.uniform(0.6, 1.3), Surface.BUILDING, z[0] + 4)
+    canvas.stroke(cornice, 0.2, color * rng.uniform(0.6, 1.3), Surface.BUILDING, z[0] + 4)
     if rng.random() < 0.5:
         pipe = np.array([[x, 0, z[0] + 0.2], [x, height, z[0] + 0.2]])
-        canvas.stroke(pipe, 0.12, colour * rng.uniform(0.5, 0.8), Surface.BUILDING, z[0])
+        canvas.stroke(pipe, 0.12, color * rng.uniform(0.5, 0.8), Surface.BUILDING, z[0])
 
 
 def draw_tree(
@@ -237,7 +237,7 @@ def draw_tree(
 ) -> None:
     """Draw a tree: trunk, branches, and a crown of two or three clouds of leaves with holes."""
     height, spread = rng.uniform(4.5, 9.5), rng.uniform(1.3, 3.0)
-    colour = pick_colour(rng, Surface.VEGETATION, difficulty)
+    color = pick_color(rng, Surface.VEGETATION, difficulty)
     bark = np.array([74.0, 64.0, 56.0]) * rng.uniform(0.7, 1.4)
     girth, fork = rng.uniform(0.15, 0.4), height * rng.uniform(0.3, 0.5)
     density = rng.uniform(0.5, 0.95)
@@ -250,7 +250,7 @@ def draw_tree(
         centre = (x + rng.normal(0, spread * 0.35), rng.uniform(fork + spread * 0.5, height), z)
         radii = (spread * rng.uniform(0.7, 1.1), spread * rng.uniform(0.6, 1.0))
         shift = tuple(rng.uniform(0, len(grain), 2))
-        canvas.scatter(centre, radii, grain, shift, colour * rng.uniform(0.85, 1.15), density)
+        canvas.scatter(centre, radii, grain, shift, color * rng.uniform(0.85, 1.15), density)
     lean = rng.normal(0, 2, 2)
     crown = disc((x + 2 * lean[0], 0, z + 2 * lean[1]), (spread, spread * 0.8), "xz")
     canvas.cast_shadow(crown)
@@ -265,13 +265,13 @@ def draw_bushes(
     difficulty: float,
 ) -> None:
     """Draw a clump of low bushes."""
-    colour = pick_colour(rng, Surface.VEGETATION, difficulty)
+    color = pick_color(rng, Surface.VEGETATION, difficulty)
     for _ in range(2):
         half = rng.uniform(0.4, 0.9)
         centre = (x + rng.normal(0, 0.8), half * 0.8, z)
         shift = tuple(rng.uniform(0, len(grain), 2))
         radii = (half * rng.uniform(0.9, 1.8), half)
-        canvas.scatter(centre, radii, grain, shift, colour * rng.uniform(0.8, 1.2), 0.9)
+        canvas.scatter(centre, radii, grain, shift, color * rng.uniform(0.8, 1.2), 0.9)
 
 
 def draw_fence(
@@ -284,7 +284,7 @@ def draw_fence(
 
     One sees through its gaps, but where they are too narrow for the picture's pixels it is closed.
     """
-    colour = pick_colour(rng, Surface.FENCE, difficulty)
+    color = pick_color(rng, Surface.FENCE, difficulty)
     height, spacing = rng.uniform(0.9, 1.7), rng.uniform(0.8, 1.4)
     style = ("bars", "rails", "bars", "pickets", "rails", "rails")[rng.integers(6)]
     pitch = spacing * {"bars": 0.7, "pickets": 0.45, "rails": 1.5}[style]
@@ -298,20 +298,20 @@ def draw_fence(
     columns = canvas.camera.project(posts[:, 0])[:, 0]
     gaps = np.abs(np.diff(columns, append=2 * columns[-1] - columns[-2]))
     if style != "rails":
-        _draw_closed_part(canvas, posts, gaps, (0.1, height), colour)
+        _draw_closed_part(canvas, posts, gaps, (0.1, height), color)
     order = np.argsort(-feet[:, 1], kind="stable")
     # A few groups of neighbouring bars share a width, so that a fence takes few calls.
     for group in np.array_split(order, min(6, count)):
         z = float(feet[group, 1].mean())
         # Seen from the side boards are narrower, and must not grow together.
         seen = 0.45 * float(gaps[group].mean()) / canvas.camera.pixels_per_metre(z)
-        canvas.stroke(posts[group], min(bar, seen), colour, Surface.FENCE, z)
+        canvas.stroke(posts[group], min(bar, seen), color, Surface.FENCE, z)
         first, last = feet[group[0]], feet[group[-1]]
         rails = [[[first[0], y, first[1]], [last[0], y, last[1]]] for y in levels]
-        canvas.stroke(np.array(rails), 0.05, colour * 0.9, Surface.FENCE, z)
+        canvas.stroke(np.array(rails), 0.05, color * 0.9, Surface.FENCE, z)
     # Whole rails, thin, to bridge from one group to the next.
     rails = [[[start[0], y, start[1]], [end[0], y, end[1]]] for y in levels]
-    canvas.stroke(np.array(rails), 0.0, colour * 0.9, Surface.FENCE, float(feet[:, 1].max()))
+    canvas.stroke(np.array(rails), 0.0, color * 0.9, Surface.FENCE, float(feet[:, 1].max()))
 
 
 def _draw_closed_part(
@@ -319,7 +319,7 @@ def _draw_closed_part(
     posts: np.ndarray,
     gaps: np.ndarray,
     y: tuple[float, float],
-    colour: Colour,
+    color: Color,
 ) -> None:
     """Fill the stretch of a fence whose bars, `gaps` canvas pixels apart, cannot be told apart."""
     close = np.flatnonzero(gaps[:-1] < _CLOSEST_BARS * SUPERSAMPLING)
@@ -327,7 +327,7 @@ def _draw_closed_part(
         return
     a, b = posts[close[0], 0], posts[close[-1] + 1, 0]
     panel = [[a[0], y[0], a[2]], [b[0], y[0], b[2]], [b[0], y[1], b[2]], [a[0], y[1], a[2]]]
-    canvas.fill(np.array(panel), colour * 0.85, Surface.FENCE, float((a[2] + b[2]) / 2))
+    canvas.fill(np.array(panel), color * 0.85, Surface.FENCE, float((a[2] + b[2]) / 2))
 
 
 def draw_pole(
@@ -342,16 +342,16 @@ def draw_pole(
     """Draw a pole with what it carries: 'lamp', 'wires', 'sign', 'light' or a bare 'bollard'.
 
     Args:
-        canvas: What to draw on.
-        rng: The scene's generator.
-        x: Where it stands across the street, in metres.
-        z: Its depth, in metres.
-        kind: What it carries.
-        difficulty: Of the scene.
-        sun: Where the shadow of a point one metre high falls, as (x, z) in metres.
+        canvas: what to draw on.
+        rng: the scene's generator.
+        x: where it stands across the street, in metres.
+        z: its depth, in metres.
+        kind: what it carries.
+        difficulty: of the scene.
+        sun: where the shadow of a point one metre high falls, as (x, z) in metres.
     """
-    colour = pick_colour(rng, Surface.POLE, difficulty)
-    plate = pick_colour(rng, Surface.CAR, difficulty)
+    color = pick_color(rng, Surface.POLE, difficulty)
+    plate = pick_color(rng, Surface.CAR, difficulty)
     inward = -1.0 if x > 0 else 1.0
     low, high, width = {
         "lamp": (5.5, 8.0, 0.13),
@@ -362,17 +362,17 @@ def draw_pole(
     }[kind]
     height = rng.uniform(low, high)
     width = width * rng.uniform(0.85, 1.3)
-    canvas.stroke(np.array([[x, 0, z], [x, height, z]]), width, colour, Surface.POLE, z)
+    canvas.stroke(np.array([[x, 0, z], [x, height, z]]), width, color, Surface.POLE, z)
     reach, shape, size = rng.uniform(0.8, 2.0), rng.integers(3), rng.uniform(0.2, 0.34)
     if kind == "lamp":
         tip, bow = x + inward * reach, x + inward * reach / 2
         arm = [[x, height, z], [bow, height + 0.3, z], [tip, height + 0.3, z]]
-        canvas.stroke(np.array(arm), 0.07, colour, Surface.POLE, z)
+        canvas.stroke(np.array(arm), 0.07, color, Surface.POLE, z)
         head = board((tip - 0.35, tip + 0.35), (height + 0.2, height + 0.4), z)
-        canvas.fill(head, colour * 0.9, Surface.POLE, z)
+        canvas.fill(head, color * 0.9, Surface.POLE, z)
     elif kind == "wires":
         arm = np.array([[x - 0.9, height - 0.5, z], [x + 0.9, height - 0.5, z]])
-        canvas.stroke(arm, 0.1, colour, Surface.POLE, z)
+        canvas.stroke(arm, 0.1, color, Surface.POLE, z)
     elif kind == "sign":
         corners = {
             0: disc((x, height, z), (size, size), "xy"),
@@ -382,7 +382,7 @@ def draw_pole(
         canvas.fill(corners, plate, Surface.POLE, z)
     elif kind == "light":
         box = board((x - 0.13, x + 0.13), (height - 0.4, height + 0.4), z)
-        canvas.fill(box, colour * 0.5, Surface.POLE, z)
+        canvas.fill(box, color * 0.5, Surface.POLE, z)
         lamp = disc((x, height + rng.choice([-0.25, 0.25]), z), (0.09, 0.09), "xy")
         canvas.fill(lamp, np.array([220.0, 90.0, 60.0]), Surface.POLE, z)
     foot, tip = (x, z), (x + height * sun[0], z + height * sun[1])
@@ -392,23 +392,21 @@ def draw_pole(
     )  # fmt: skip
 
 
-def draw_wire(
-    canvas: Canvas, start: np.ndarray, end: np.ndarray, sag: float, colour: Colour
-) -> None:
+def draw_wire(canvas: Canvas, start: np.ndarray, end: np.ndarray, sag: float, color: Color) -> None:
     """Draw a hanging wire between two points (3,) in metres, `sag` metres deep in its middle."""
     t = np.linspace(0, 1, 17)[:, None]
     line = start + (end - start) * t
     line[:, 1] -= 4 * sag * (t * (1 - t))[:, 0]
     line = line[line[:, 2] >= NEAR]
     if len(line) > 1:
-        canvas.stroke(line, 0.03, colour, Surface.POLE, float(line[:, 2].mean()))
+        canvas.stroke(line, 0.03, color, Surface.POLE, float(line[:, 2].mean()))
 
 
 def draw_car(
     canvas: Canvas, rng: np.random.Generator, x: float, z: float, difficulty: float
 ) -> None:
     """Draw a car whose near end is at depth `z`: the end and the flank that the camera sees."""
-    colour = pick_colour(rng, Surface.CAR, difficulty)
+    color = pick_color(rng, Surface.CAR, difficulty)
     half, length = rng.uniform(0.82, 0.98), rng.uniform(3.6, 4.8)
     roof, belt = 1.35 + 0.6 * rng.random() ** 2, rng.uniform(0.8, 1.0)
     slope_near, slope_far = rng.uniform(0.2, 1.1), rng.uniform(0.5, 1.2)
@@ -422,25 +420,25 @@ def draw_car(
     under = patch((x - half, x + half), (z, z + length))
     canvas.fill(under, np.array([40.0, 40.0, 42.0]), Surface.ROAD, z)
 
-    def add(points: list[list[float]], paint: Colour) -> None:
+    def add(points: list[list[float]], paint: Color) -> None:
         canvas.fill(np.array(points), paint, Surface.CAR, z)
 
     a, b, c, d = z, z + slope_near, z + length - 1.0 - slope_far, z + length - 1.0
     end = z + length
     add([[flank, 0.25, a], [flank, 0.25, end], [flank, belt * 0.85, end], [flank, belt, d],
-         [eave, roof, c], [eave, roof, b], [flank, belt, a]], colour * 0.8)  # fmt: skip
+         [eave, roof, c], [eave, roof, b], [flank, belt, a]], color * 0.8)  # fmt: skip
     add([[flank, belt, a + 0.2], [flank, belt, d - 0.1], [eave, roof - 0.1, c],
          [eave, roof - 0.1, b + 0.1]], glass)  # fmt: skip
     for axle in (a + 0.75, end - 0.75):
         wheel = disc((flank, 0.3, axle), (0.32, 0.3), "zy")
         canvas.fill(wheel, np.full(3, 34.0), Surface.CAR, z)
     add([[x - half, belt, a], [x + half, belt, a], [x + inset, roof, b],
-         [x - inset, roof, b]], colour)  # fmt: skip
+         [x - inset, roof, b]], color)  # fmt: skip
     add([[x - inset, belt, a], [x + inset, belt, a], [x + inset * 0.9, roof - 0.12, b],
          [x - inset * 0.9, roof - 0.12, b]], glass)  # fmt: skip
     for tyre in (x - half, x + half - 0.22):
         canvas.fill(board((tyre, tyre + 0.22), (0.0, 0.4), z), np.full(3, 30.0), Surface.CAR, z)
-    canvas.fill(board((x - half, x + half), (0.25, belt), z), colour, Surface.CAR, z)
+    canvas.fill(board((x - half, x + half), (0.25, belt), z), color, Surface.CAR, z)
     lamps = np.array([230.0, 225.0, 200.0]) if facing else np.array([170.0, 40.0, 36.0])
     for lamp in (x - half + 0.05, x + half - 0.35):
         canvas.fill(board((lamp, lamp + 0.3), (belt - 0.3, belt - 0.12), z), lamps, Surface.CAR, z)
@@ -453,8 +451,8 @@ def draw_person(
 ) -> None:
     """Draw somebody walking or standing: legs, trunk, arms and head."""
     height = rng.uniform(1.5, 1.9)
-    coat = pick_colour(rng, Surface.PERSON, difficulty)
-    trousers = pick_colour(rng, Surface.PERSON, difficulty) * 0.8
+    coat = pick_color(rng, Surface.PERSON, difficulty)
+    trousers = pick_color(rng, Surface.PERSON, difficulty) * 0.8
     skin = np.array([196.0, 156.0, 130.0]) * rng.uniform(0.45, 1.1)
     stride, swing = rng.uniform(0.05, 0.35), rng.uniform(0.05, 0.3)
     hip, shoulder = 0.48 * height, 0.82 * height
@@ -475,15 +473,15 @@ def draw_unlabelled(
     canvas: Canvas, rng: np.random.Generator, x: float, z: float, difficulty: float
 ) -> None:
     """Draw a thing that no class describes: a bin, a crate or a heap."""
-    colour = pick_colour(rng, Surface.UNLABELLED, difficulty)
+    color = pick_color(rng, Surface.UNLABELLED, difficulty)
     half, height, depth = rng.uniform(0.25, 0.8), rng.uniform(0.5, 1.5), rng.uniform(0.4, 1.2)
     if rng.random() < 0.3:
         heap = disc((x, 0, z), (half * 1.5, height * 0.7), "xy")
         heap[:, 1] = np.maximum(heap[:, 1], 0) * rng.uniform(0.7, 1.2, len(heap))
-        canvas.fill(heap, colour, Surface.UNLABELLED, z)
+        canvas.fill(heap, color, Surface.UNLABELLED, z)
         return
     flank = x - half if x > 0 else x + half
-    canvas.fill(wall(flank, (z, z + depth), (0, height)), colour * 0.7, Surface.UNLABELLED, z)
-    canvas.fill(board((x - half, x + half), (0, height), z), colour, Surface.UNLABELLED, z)
+    canvas.fill(wall(flank, (z, z + depth), (0, height)), color * 0.7, Surface.UNLABELLED, z)
+    canvas.fill(board((x - half, x + half), (0, height), z), color, Surface.UNLABELLED, z)
     lid = board((x - half, x + half), (height - 0.12, height), z)
-    canvas.fill(lid, colour * 1.3, Surface.UNLABELLED, z)
+    canvas.fill(lid, color * 1.3, Surface.UNLABELLED, z)

@@ -42,18 +42,18 @@ def draw_street(
     """Draw the woods at the horizon, the ground, and all that stands on it.
 
     Args:
-        canvas: What to draw on; it shows the sky.
-        rng: The scene's generator.
-        difficulty: Of the scene, from 0 to 1.
-        sun: Where the shadow of a point one metre high falls, as (x, z) in metres.
+        canvas: what to draw on; it shows the sky.
+        rng: the scene's generator.
+        difficulty: of the scene, from 0 to 1.
+        sun: where the shadow of a point one metre high falls, as (x, z) in metres.
     """
     half, shift = rng.uniform(3.0, 6.0), rng.uniform(-1.6, 1.6)
     kerbs = (shift - half, shift + half)
     edges = (kerbs[0] - rng.uniform(1.5, 4.0), kerbs[1] + rng.uniform(1.5, 4.0))
     outer = Surface.LAWN if rng.random() < 0.7 else Surface.SIDEWALK
-    asphalt = objects.pick_colour(rng, Surface.ROAD, 0.6 * difficulty)
-    paving = objects.pick_colour(rng, Surface.SIDEWALK, 0.6 * difficulty)
-    lawn = objects.pick_colour(rng, outer, 0.6 * difficulty)
+    asphalt = objects.pick_color(rng, Surface.ROAD, 0.6 * difficulty)
+    paving = objects.pick_color(rng, Surface.SIDEWALK, 0.6 * difficulty)
+    lawn = objects.pick_color(rng, outer, 0.6 * difficulty)
     grain = _leaf_grain(rng)
     _draw_woods(canvas, rng, grain, difficulty)
     objects.draw_ground(canvas, (edges[0], *kerbs, edges[1]), (lawn, paving, asphalt), outer)
@@ -93,17 +93,17 @@ def _draw_woods(
     canvas: Canvas, rng: np.random.Generator, grain: np.ndarray, difficulty: float
 ) -> None:
     """Draw woods along the horizon; the ground is drawn over their lower part."""
-    colour = objects.pick_colour(rng, Surface.VEGETATION, difficulty)
+    color = objects.pick_color(rng, Surface.VEGETATION, difficulty)
     x = np.linspace(-900, 900, 600)
     tops = np.abs(rng.normal(0, 1, 600)) + rng.uniform(2, 8)
     ridge = np.stack([x, tops, np.full(600, 300.0)], axis=-1)
     outline = np.vstack([ridge, [[900, -9, 300], [-900, -9, 300]]])
-    canvas.fill(outline, colour, Surface.VEGETATION, 300.0)
+    canvas.fill(outline, color, Surface.VEGETATION, 300.0)
     for _ in range(5):
         centre = (rng.uniform(-90, 90), rng.uniform(0, 4), rng.uniform(150, 220))
         radii = (rng.uniform(9, 20), rng.uniform(4, 11))
         shift = tuple(rng.uniform(0, len(grain), 2))
-        tint = colour * rng.uniform(0.8, 1.2, 3)
+        tint = color * rng.uniform(0.8, 1.2, 3)
         canvas.scatter(centre, radii, grain, shift, tint, 0.95)
 
 
@@ -117,7 +117,7 @@ def _plan_far_houses(
     z = rng.uniform(70, 120)
     for x in np.arange(-48, 48, 12.0):
         height = rng.uniform(5, 16)
-        tint = objects.pick_colour(rng, Surface.BUILDING, difficulty)
+        tint = objects.pick_color(rng, Surface.BUILDING, difficulty)
         face = objects.board((x, x + 12), (0, height), z)
         paint = partial(canvas.fill, face, tint, Surface.BUILDING, z)
         things.append(_Thing(_Row.HOUSES, z, paint))
@@ -233,7 +233,7 @@ def _plan_wires(
 ) -> list[_Thing]:
     """Hang wires from poles along one kerb, or across the street."""
     things: list[_Thing] = []
-    colour = objects.pick_colour(rng, Surface.POLE, 0.5 * difficulty) * 0.6
+    color = objects.pick_color(rng, Surface.POLE, 0.5 * difficulty) * 0.6
     side = int(rng.integers(2))
     x = kerbs[side] + (0.6 if side else -0.6)
     if rng.random() < 0.65:
@@ -245,13 +245,13 @@ def _plan_wires(
             things.append(_Thing(_Row.PAVEMENT, far, pole))
             for offset in offsets:
                 ends = np.array([[x + offset, 7.0, near], [x + offset, 7.0, far]])
-                wire = partial(objects.draw_wire, canvas, ends[0], ends[1], sag, colour)
+                wire = partial(objects.draw_wire, canvas, ends[0], ends[1], sag, color)
                 things.append(_Thing(_Row.PAVEMENT, (near + far) / 2, wire))
     for _ in range(rng.integers(1, 3 + round(3 * difficulty))):
         z = rng.uniform(12, 50)
         reach = np.array([kerbs[0] - 4, kerbs[1] + 4])
         ends = np.stack([reach, rng.uniform(5.5, 8.5, 2), z + rng.uniform(-3, 3, 2)], axis=-1)
-        wire = partial(objects.draw_wire, canvas, ends[0], ends[1], rng.uniform(0.2, 0.8), colour)
+        wire = partial(objects.draw_wire, canvas, ends[0], ends[1], rng.uniform(0.2, 0.8), color)
         things.append(_Thing(_Row.PAVEMENT, z, wire))
     return things
 

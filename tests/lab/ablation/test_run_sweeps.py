@@ -1,13 +1,18 @@
 """Sweeps that really train, for a few iterations on a handful of 64x128 scenes."""
 
+import contextlib
 import csv
 import fcntl
+import io
 import os
 import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +22,8 @@ from mmseg_pointrend.lab.ablation.run_sweeps import run_sweeps
 from mmseg_pointrend.lab.scenes import write_scenes
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.slow
+# One group, so that what the module's fixtures train is trained once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweeps")]
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +55,45 @@ def fake_srun(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
     return told
 
 
-def test_a_sweep_goes_on_where_it_stopped(
-    options: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
-) -> None:
-    """Two workers, one is killed after a checkpoint; the next time an srun goes on from there."""
-    told = fake_srun(tmp_path, monkeypatch, 'exec "$@"')
-    monkeypatch.setenv("GPUS", "0")
-    work, popen = tmp_path / "work", subprocess.Popen
+NAME = "fpn-r18-small-p3p5"
 
-    def sweep(*names: str, iterations: int = 12, slurm: str | None = None) -> list:
-        return run_sweeps(names, work, (1,), iterations, workers=2, slurm=slurm, options=options)
+
+@dataclass
+class Story:
+    """A sweep whose second run was killed, and what came after; times are in nanoseconds."""
+
+    work: Path
+    printed: list[str] = field(default_factory=list)
+    failed: list = field(default_factory=list)
+    lines_after_the_kill: int = 0
+    at_the_same_time: bool = False
+    result_changed: bool = True
+    trained_again: bool = True
+    srun: list[str] = field(default_factory=list)
+
+    @property
+    def killed(self) -> Path:
+        return self.work / "runs/as-configured/seed-1"
+
+    @property
+    def finished(self) -> Path:
+        return self.work / f"runs/{NAME}/seed-1"
+
+    def rows(self, sweep: str) -> dict[str, dict]:
+        with open(self.work / f"{sweep}.csv", newline="") as csv_file:
+            return {row["variant"]: row for row in csv.DictReader(csv_file)}
+
+
+def run_story(work: Path, iterations: int, *names: str, **settings: object) -> list:
+    return run_sweeps(names, work, (1,), iterations, workers=2, **settings)
+
+
+@pytest.fixture(scope="module")
+def story(options: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Two workers, one is killed after a checkpoint; the next time an srun goes on from there."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    told = Story(folder / "work")
+    popen, sweep = subprocess.Popen, partial(run_story, told.work, 12, options=options)
 
     def start(command: list[str], **kwargs: object) -> subprocess.Popen:
         """Start a run; kill PointRend's when its second checkpoint is written."""
@@ -69,63 +104,94 @@ def test_a_sweep_goes_on_where_it_stopped(
             os.kill(process.pid, signal.SIGKILL)
         return process
 
-    monkeypatch.setattr(subprocess, "Popen", start)
-    (failed,) = sweep("boundary-widths")
-    killed, finished = (
-        work / "runs" / name / "seed-1" for name in ("as-configured", "fpn-r18-small-p3p5")
-    )
+    def listen(*names: str, **settings: object) -> list:
+        with contextlib.redirect_stdout(io.StringIO()) as stream:
+            failed = sweep(*names, **settings)
+        told.printed.append(stream.getvalue())
+        return failed
+
+    with pytest.MonkeyPatch.context() as patch:
+        srun = fake_srun(folder, patch, 'exec "$@"')
+        patch.setenv("GPUS", "0")
+        patch.setattr(subprocess, "Popen", start)
+        told.failed = listen("boundary-widths")
+        assert not (told.killed / "training/iter_12.pth").exists()
+        file = told.finished / "tests/as-trained/result.json"
+        before = file.stat()
+        told.at_the_same_time = (told.killed / "training").stat().st_ctime < before.st_mtime
+        told.lines_after_the_kill = (told.work / "boundary-widths.csv").read_text().count("\n")
+
+        patch.setattr(subprocess, "Popen", popen)
+        assert listen("boundary-widths", slurm="debug") == []
+        told.result_changed = file.stat().st_mtime_ns != before.st_mtime_ns
+        told.srun = srun.read_text().splitlines()
+
+        started = (told.killed / "training/last_checkpoint").stat().st_mtime_ns
+        assert listen("boundary-widths", "resolution-and-points") == []
+        last = (told.killed / "training/last_checkpoint").stat().st_mtime_ns
+        told.trained_again = last != started
+
+        patch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second training"))
+        assert listen("boundary-widths", "resolution-and-points") == []
+        yield told
+
+
+def test_a_killed_run_is_named_and_the_other_one_is_finished(story: Story) -> None:
+    (failed,) = story.failed
     assert workers.last_lines(failed.log) == "ended by SIGKILL"
-    assert failed.folder == killed and not (killed / "training/iter_12.pth").exists()
-    printed = capfd.readouterr().out
-    assert "2 runs, 0 of them finished before" in printed
-    assert "(1 remain)" in printed and "(0 remain)" in printed
-    # Both were at work at the same time.
-    file = finished / "tests/as-trained/result.json"
-    result = file.stat()
-    assert (killed / "training").stat().st_ctime < result.st_mtime
+    assert failed.folder == story.killed
+    assert "2 runs, 0 of them finished before" in story.printed[0]
+    assert "(1 remain)" in story.printed[0] and "(0 remain)" in story.printed[0]
+    # What there is, is there to see: a heading and the finished run.
+    assert story.lines_after_the_kill == 2
 
-    # What there is, is there to see.
-    assert (work / "boundary-widths.csv").read_text().count("\n") == 2
 
-    monkeypatch.setattr(subprocess, "Popen", popen)
-    assert sweep("boundary-widths", slurm="debug") == []
-    assert "2 runs, 1 of them finished before" in capfd.readouterr().out
-    assert file.stat().st_mtime_ns == result.st_mtime_ns
-    (line,) = told.read_text().splitlines()
+def test_two_workers_are_at_work_at_the_same_time(story: Story) -> None:
+    assert story.at_the_same_time
+
+
+def test_a_sweep_goes_on_where_it_stopped(story: Story) -> None:
+    assert "2 runs, 1 of them finished before" in story.printed[1]
+    assert "resumed epoch: 0, iter: 2" in (story.killed / "output.log").read_text()
+    assert not story.result_changed
+
+
+def test_slurm_starts_what_is_left(story: Story) -> None:
+    (line,) = story.srun
     assert line.startswith("--partition=debug --job-name=as-configured_1 --ntasks=1 ")
-    assert "resumed epoch: 0, iter: 2" in (killed / "output.log").read_text()
 
-    with open(work / "boundary-widths.csv", newline="") as csv_file:
-        rows = {row["variant"]: row for row in csv.DictReader(csv_file)}
-    name = "fpn-r18-small-p3p5"
-    assert list(rows) == [name, f"{name}_pointrend_coarse-map", f"{name}_pointrend"]
+
+def test_tables_and_a_plot_are_written(story: Story) -> None:
+    rows = story.rows("boundary-widths")
+    assert list(rows) == [NAME, f"{NAME}_pointrend_coarse-map", f"{NAME}_pointrend"]
     for metric in ("trimap/mIoU@2px", "trimap/mIoU@20px", "boundary/mIoU@0.02"):
         assert all(0 < float(row[metric]) < 100 for row in rows.values())
     # The options of a test run arrive there.
     assert len({row["mIoU"] for row in rows.values()}) == 3
-    assert f"| {name}_pointrend | 1 |" in (work / "boundary-widths.md").read_text()
-    assert (work / "boundary-widths.png").stat().st_size > 5000
+    assert f"| {NAME}_pointrend | 1 |" in (story.work / "boundary-widths.md").read_text()
+    assert (story.work / "boundary-widths.png").stat().st_size > 5000
 
-    # Another sweep has tests of its own, but no training.
-    started = (killed / "training/last_checkpoint").stat().st_mtime_ns
-    assert sweep("boundary-widths", "resolution-and-points") == []
-    assert "2 runs, 1 of them finished before" in capfd.readouterr().out
-    assert (killed / "training/last_checkpoint").stat().st_mtime_ns == started
-    with open(work / "resolution-and-points.csv", newline="") as csv_file:
-        table = {row["variant"]: row for row in csv.DictReader(csv_file)}
+
+def test_another_sweep_has_tests_of_its_own_but_no_training(story: Story) -> None:
+    assert "2 runs, 1 of them finished before" in story.printed[2]
+    assert not story.trained_again
+    rows, table = story.rows("boundary-widths"), story.rows("resolution-and-points")
     assert len(table) == 8
-    assert table["steps-3"]["mIoU"] == rows[f"{name}_pointrend"]["mIoU"]
-    assert table["steps-0"]["mIoU"] == rows[f"{name}_pointrend_coarse-map"]["mIoU"]
+    assert table["steps-3"]["mIoU"] == rows[f"{NAME}_pointrend"]["mIoU"]
+    assert table["steps-0"]["mIoU"] == rows[f"{NAME}_pointrend_coarse-map"]["mIoU"]
 
-    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second training"))
-    assert sweep("boundary-widths", "resolution-and-points") == []
-    assert "2 runs, 2 of them finished before" in capfd.readouterr().out
+
+def test_what_is_finished_is_not_run_again(story: Story) -> None:
+    assert "2 runs, 2 of them finished before" in story.printed[3]
+
+
+def test_a_folder_is_for_one_command_and_its_settings(story: Story, options: dict) -> None:
     with pytest.raises(ValueError, match="other settings.*asked: .*; give another work-dir"):
-        sweep("boundary-widths", iterations=5)
-    with open(work / ".lock") as lock:
+        run_story(story.work, 5, "boundary-widths", options=options)
+    with open(story.work / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match="another command.* is at work in .*another work-dir"):
-            sweep("boundary-widths")
+            run_story(story.work, 12, "boundary-widths", options=options)
 
 
 def test_a_failing_run_is_named_and_the_others_go_on(

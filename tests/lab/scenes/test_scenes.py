@@ -108,13 +108,13 @@ def test_a_quarter_of_the_resolution_loses_the_thin_classes(twelve):
     assert lost["road"] < 0.06
 
 
-def test_colour_alone_does_not_give_the_class_away(twelve):
+def test_color_alone_does_not_give_the_class_away(twelve):
     """The class of the nearest mean colour, on the scenes that the means come from."""
-    colours = np.concatenate([image.reshape(-1, 3) for image, _ in twelve]).astype(float)
+    colors = np.concatenate([image.reshape(-1, 3) for image, _ in twelve]).astype(float)
     labels = np.concatenate([label.ravel() for _, label in twelve])
-    colours, labels = colours[::7], labels[::7]
-    means = np.stack([colours[labels == index].mean(0) for index in range(len(CLASSES))])
-    guess = ((colours[:, None] - means) ** 2).sum(-1).argmin(1)
+    colors, labels = colors[::7], labels[::7]
+    means = np.stack([colors[labels == index].mean(0) for index in range(len(CLASSES))])
+    guess = ((colors[:, None] - means) ** 2).sum(-1).argmin(1)
     valid = labels != IGNORE
     ious = [
         np.count_nonzero((guess == index) & (labels == index))
@@ -340,7 +340,7 @@ def test_dataset_reads_what_was_written(folder, split, count):
     )
     assert isinstance(dataset, DemoScenesDataset) and len(dataset) == count
     assert dataset.metainfo["classes"] == CLASSES
-    assert dataset.metainfo["palette"] == [list(colour) for colour in PALETTE]
+    assert dataset.metainfo["palette"] == [list(color) for color in PALETTE]
     pipeline = Compose([LoadImageFromFile(), LoadAnnotations(), PackSegInputs()])
     for index in range(count):
         packed = pipeline(dataset.get_data_info(index))
