@@ -77,7 +77,6 @@ def trained(tmp_path_factory) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("parts")
 @pytest.mark.parametrize(
     ("part", "name"),
     [

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,7 @@ from mmseg_pointrend.lab.ablation.run_sweeps import run_sweeps
 from mmseg_pointrend.lab.scenes import write_scenes
 
 ROOT = Path(__file__).parents[3]
-# One group, so that what the module's fixtures train is trained once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweeps")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +63,7 @@ class Story:
     work: Path
     printed: list[str] = field(default_factory=list)
     failed: list = field(default_factory=list)
+    last_line_of_the_killed: str = ""
     lines_after_the_kill: int = 0
     at_the_same_time: bool = False
     result_changed: bool = True
@@ -89,7 +88,7 @@ def run_story(work: Path, iterations: int, *names: str, **settings: object) -> l
 
 
 @pytest.fixture(scope="module")
-def story(options: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(options: dict, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Two workers, one is killed after a checkpoint; the next time an srun goes on from there."""
     folder = tmp_path_factory.mktemp("sweeps")
     told = Story(folder / "work")
@@ -115,6 +114,7 @@ def story(options: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         patch.setenv("GPUS", "0")
         patch.setattr(subprocess, "Popen", start)
         told.failed = listen("boundary-widths")
+        told.last_line_of_the_killed = workers.last_lines(told.failed[0].log)
         assert not (told.killed / "training/iter_12.pth").exists()
         file = told.finished / "tests/as-trained/result.json"
         before = file.stat()
@@ -133,12 +133,12 @@ def story(options: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
         patch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second training"))
         assert listen("boundary-widths", "resolution-and-points") == []
-        yield told
+    return told
 
 
 def test_a_killed_run_is_named_and_the_other_one_is_finished(story: Story) -> None:
     (failed,) = story.failed
-    assert workers.last_lines(failed.log) == "ended by SIGKILL"
+    assert story.last_line_of_the_killed == "ended by SIGKILL"
     assert failed.folder == story.killed
     assert "2 runs, 0 of them finished before" in story.printed[0]
     assert "(1 remain)" in story.printed[0] and "(0 remain)" in story.printed[0]
