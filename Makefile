@@ -15,7 +15,7 @@ help:
 	@echo 'make install   create .venv with the tested versions and this project, editable'
 	@echo 'make demo      install, then train, render and compare on generated scenes'
 	@echo 'make test      install, lint, then all tests'
-	@echo 'make lint      install, then check code and format with ruff, and types with mypy'
+	@echo 'make lint      install, then check the code, its format and types, and every file'
 	@echo 'make format    install, then rewrite the code as ruff wants it'
 	@echo 'make clean     remove .venv, build outputs and caches'
 	@echo
@@ -59,6 +59,7 @@ lint: install
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+	.venv/bin/python -m pytest --quiet --noconftest tests/repository/test_files.py
 
 format: install
 	.venv/bin/python -m ruff check --fix .
