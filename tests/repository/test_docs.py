@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import re
 from functools import reduce
 from pathlib import Path
@@ -10,6 +11,8 @@ import mmseg
 import pytest
 import yaml
 from mmengine.config import Config, ConfigDict
+
+from mmseg_pointrend.apis.prediction import predict
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -271,3 +274,18 @@ def test_the_readme_can_be_read_on_one_screen() -> None:
     assert text[:example].count("\n") < 20
     assert len([line for line in code_blocks(ROOT / "README.md")[0].splitlines() if line]) == 5
     assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_the_readmes_prediction_is_a_call_that_exists() -> None:
+    (call,) = (
+        node for node in ast.walk(ast.parse(code_blocks(ROOT / "README.md")[0]))
+        if isinstance(node, ast.Call)
+    )  # fmt: skip
+    names = {keyword.arg: None for keyword in call.keywords}
+    inspect.signature(predict).bind(*call.args, **names)
+
+
+def test_the_readmes_use_of_the_core_runs() -> None:
+    names: dict = {}
+    exec(code_blocks(ROOT / "README.md")[-1], names)
+    assert names["logits"].shape == (1, 2, 128, 128)

@@ -127,7 +127,9 @@ def test_wheel_from_the_sdist_is_the_same(wheel, tmp_path):
     (sdist,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"Makefile", "requirements/torch.txt", "tests/repository/test_packaging.py"} <= names
+    assert {
+        "CITATION.cff", "Makefile", "requirements/torch.txt", "tests/repository/test_packaging.py",
+    } <= names  # fmt: skip
     assert _list_members(_build_wheel(sdist, tmp_path)) == _list_members(wheel)
 
 
