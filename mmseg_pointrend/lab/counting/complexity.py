@@ -142,7 +142,7 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
     if not is_pointrend(model):
         run("decode head", head, partial(head, features))
     elif training:
-        coarse = run("coarse head", head.coarse_head, partial(head.coarse_logits, features))
+        coarse = run("coarse head", head.coarse_head, partial(head.coarse_prediction, features))
         points = head.training_points(coarse, head.margin)
         predict = partial(head.point_logits, head.point_features(features, coarse), points)
         run("point head", head.point_head, predict, points.shape[1])
