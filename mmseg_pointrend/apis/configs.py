@@ -120,8 +120,9 @@ def is_pointrend(model: dict | nn.Module) -> bool:
     """Whether a model's decode head is a `PointRendHead`, or derived from it.
 
     Args:
-        model: the model, or its config. Lists of heads, as mmsegmentation's PointRend has them, and
-            models without a decode head are not.
+        model: the model, or its config. Lists of heads, as mmsegmentation's PointRend has them,
+            models without a decode head, and wrappers such as `PointRendTTA` are not: ask for the
+            `module` of a wrapper.
     """
     if isinstance(model, dict):
         head = model.get("decode_head")

@@ -6,6 +6,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmseg_pointrend.apis.configs import is_pointrend, prepare_config, shipped_config
+from mmseg_pointrend.lab.benchmark.upstream import upstream_config
 from mmseg_pointrend.models import PointRendHead
 from tests.models.builders import model_config
 
@@ -34,7 +35,8 @@ def test_a_config_and_its_model_answer_alike(name: str) -> None:
         (dict(decode_head=dict(type="FPNHead")), False),
         (dict(decode_head=[dict(type="FPNHead"), dict(type="PointHead")]), False),
         (dict(decode_head=dict(type="NoSuchHead")), False),
-        (dict(type="SegTTAModel", module=dict()), False),
+        (dict(decode_head=dict(type="mmdet.BBoxHead")), False),
+        (dict(decode_head=None), False),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -42,6 +44,16 @@ def test_other_configs(config: dict, expected: bool) -> None:
     assert is_pointrend(ConfigDict(config)) is expected
 
 
+def test_a_wrapper_has_no_decode_head_of_its_own() -> None:
+    config = ConfigDict(type="PointRendTTA", module=model_config())
+    assert not is_pointrend(config) and not is_pointrend(MODELS.build(config))
+    assert is_pointrend(config.module) and is_pointrend(MODELS.build(config).module)
+
+
 def test_a_model_without_a_decode_head_is_none() -> None:
     assert not is_pointrend(nn.Linear(1, 1))
-    assert is_pointrend(MODELS.build(model_config()))
+
+
+def test_mmsegmentations_own_pointrend_is_none() -> None:
+    theirs = upstream_config(ConfigDict(model_config()), lambda: 64)
+    assert not is_pointrend(theirs) and not is_pointrend(MODELS.build(theirs))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from PIL import Image
@@ -15,14 +16,16 @@ from tests.tools.folders import write_ade20k, write_cityscapes
 PIPELINE = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
 
 
+def cityscapes_config(root: Path) -> dict:
+    prefix = dict(img_path="leftImg8bit/train", seg_map_path="gtFine/train")
+    return dict(
+        type="CityscapesDataset", data_root=str(root), data_prefix=prefix, pipeline=PIPELINE
+    )
+
+
 def cityscapes(root: Path):
     init_default_scope("mmseg")
-    prefix = dict(img_path="leftImg8bit/train", seg_map_path="gtFine/train")
-    return DATASETS.build(
-        dict(
-            type="CityscapesDataset", data_root=str(root), data_prefix=prefix, pipeline=PIPELINE
-        )
-    )  # fmt: skip
+    return DATASETS.build(cityscapes_config(root))
 
 
 def label_file(root: Path, index: int = 2) -> Path:
@@ -111,11 +114,10 @@ def test_masks_of_0_and_255_are_explained(tmp_path: Path) -> None:
 
 
 def test_wrapped_data_sets_are_opened(tmp_path: Path) -> None:
-    inner = cityscapes(write_cityscapes(tmp_path))
-
-    class Wrapper:
-        def __init__(self, **inside: object) -> None:
-            self.__dict__.update(inside)
-
-    wrapped = Wrapper(datasets=[Wrapper(dataset=inner), inner])
-    assert list(innermost_datasets(wrapped)) == [inner, inner]
+    """Built, as the hook has them, and as configs, as they are before they are built."""
+    leaf = cityscapes_config(write_cityscapes(tmp_path))
+    repeated = dict(type="RepeatDataset", times=2, dataset=leaf)
+    config = ConfigDict(type="ConcatDataset", datasets=[repeated, leaf])
+    assert list(innermost_datasets(config)) == [leaf, leaf]
+    inner = list(innermost_datasets(DATASETS.build(config)))
+    assert [(type(one).__name__, len(one)) for one in inner] == [("CityscapesDataset", 4)] * 2
