@@ -117,7 +117,7 @@ def apply_test_pipeline(pipeline: list[dict], image: np.ndarray) -> dict:
         image: (H, W, 3), uint8, blue first.
 
     Returns:
-        What the last step gives: `inputs` and `data_samples`.
+        what the last step gives: `inputs` and `data_samples`.
 
     Raises:
         ValueError: for a pipeline that begins with something else.

@@ -44,7 +44,7 @@ def test(
         local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
 
     Returns:
-        The metrics by name.
+        the metrics by name.
 
     Raises:
         FileNotFoundError: if the config, the checkpoint or a data folder does not exist.

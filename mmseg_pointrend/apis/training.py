@@ -35,7 +35,7 @@ def train(
         local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
 
     Returns:
-        The runner, done.
+        the runner, done.
 
     Raises:
         FileNotFoundError: if the config, a checkpoint or a data folder does not exist.

@@ -1,7 +1,7 @@
 """Everything that exists only because an upstream release is old; each module says which one.
 
 Importing this package imports no mm* package and no torch: `import mmseg_pointrend.core` must
-work where only torch is installed. The work is done by :func:`setup`.
+work where only torch is installed. The work is done by `setup`.
 """
 
 __all__ = ["setup"]

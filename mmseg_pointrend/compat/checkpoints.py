@@ -6,9 +6,9 @@ checkpoint can therefore run any code when it is opened, and so can a downloaded
 torch; from torch 2.6 on, a local file is refused with a page of advice that begins by switching the
 safety off.
 
-:func:`install_weights_only_loaders` replaces them. What is refused stays refused: nothing is
+`install_weights_only_loaders` replaces them. What is refused stays refused: nothing is
 allow-listed, because the pickled objects of mmengine's own checkpoints reach `getattr`. Ours hold
-plain data instead, see :mod:`mmseg_pointrend.engine.plain_checkpoint_hook`.
+plain data instead, see `mmseg_pointrend.engine.plain_checkpoint_hook`.
 
 It can go when mmengine passes `weights_only=True` everywhere.
 """

@@ -5,7 +5,7 @@ compiled extension `mmcv._ext` they load, and `mmseg.utils` (so the models and t
 imports `mmcv.ops`, so almost nothing of mmseg can be imported. PointRend needs no compiled op:
 point sampling is plain torch.
 
-With :func:`install_stand_in` an `mmcv._ext` is found whose ops raise a clear error when they are
+With `install_stand_in` an `mmcv._ext` is found whose ops raise a clear error when they are
 called. It is offered after all other finders, so a compiled mmcv is used untouched, and one that is
 broken (built for another torch) still fails with its own message.
 

@@ -5,7 +5,7 @@ whose pickles name numpy's internals and `getattr`, and lets numpy scalars in (`
 `torch.load` with `weights_only=True` refuses such a file, so a run could not be resumed from
 its own checkpoint.
 
-:func:`make_plain` turns these objects into tagged dicts on the way out, :func:`restore` turns the
+`make_plain` turns these objects into tagged dicts on the way out, `restore` turns the
 dicts back on the way in. The form of a tagged dict is::
 
     {TAG: 'HistoryBuffer', 'log': an ndarray dict, 'count': an ndarray dict, 'max_length': 1000000}
@@ -13,7 +13,7 @@ dicts back on the way in. The form of a tagged dict is::
     {TAG: 'set', 'value': [1, 2]}      and so for what torch 2.1, the oldest supported, refuses:
                                        frozenset, bytes, complex, torch.device, torch.dtype
 
-It can go, except for :func:`restore` for files written until then, when mmengine saves plain data.
+It can go, except for `restore` for files written until then, when mmengine saves plain data.
 
 Arrays are stored as their bytes because a checkpoint is loaded onto the training device, and not
 every device has every dtype (MPS has no float64, which the log is made of).
@@ -69,7 +69,7 @@ def make_plain(value: Any, path: str = "value", handler: Handler | None = None) 
     Lists, tuples, dicts and OrderedDicts keep their type, subclasses of them become them. numpy
     scalars become Python numbers, paths become strings, arrays of objects or records become lists.
     HistoryBuffers, other arrays, sets, bytes, complex numbers, devices and dtypes become the tagged
-    dicts that :func:`restore` turns back. Plain data comes back as it is.
+    dicts that `restore` turns back. Plain data comes back as it is.
 
     Args:
         value: what is to be saved.
@@ -88,7 +88,7 @@ def make_plain(value: Any, path: str = "value", handler: Handler | None = None) 
 
 
 def restore(value: Any) -> Any:
-    """Undo :func:`make_plain` for everything that became a tagged dict.
+    """Undo `make_plain` for everything that became a tagged dict.
 
     Args:
         value: what was loaded; dicts and lists in it are changed in place.

@@ -1,7 +1,7 @@
 """Checkpoints that hold tensors and plain Python data only, and load back as they were.
 
 Without it, mmengine 0.10.7 cannot resume a run from its own checkpoints: they hold pickled objects,
-which `torch.load` with `weights_only=True` refuses; :mod:`mmseg_pointrend.compat.plain_data`
+which `torch.load` with `weights_only=True` refuses; `mmseg_pointrend.compat.plain_data`
 says which.
 """
 

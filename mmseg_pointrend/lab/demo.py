@@ -62,7 +62,7 @@ def demo(
         num_val: validation scenes.
 
     Returns:
-        The report: `results` (row -> metric -> percent), `seed`, `seconds` and what was run.
+        the report: `results` (row -> metric -> percent), `seed`, `seconds` and what was run.
 
     Raises:
         RuntimeError: if a training or test fails; the message names the log.

@@ -230,8 +230,8 @@ TOOL = "tools/made_up.py"
         (METRIC, "import mmseg_pointrend.lab", "mmseg_pointrend.lab"),
         (
             LAB,
-            "from mmseg_pointrend.models.losses import listed",
-            "mmseg_pointrend.models.losses.listed",
+            "from mmseg_pointrend.models.losses import masked_losses",
+            "mmseg_pointrend.models.losses.masked_losses",
         ),
         (LAB, "import tools.train", "tools.train"),
         (FUNCTIONAL, "from mmengine.dist import barrier", "mmengine.dist.barrier"),

@@ -4,7 +4,7 @@
 - `run_folder`: a folder for each training, which sweeps share; its settings, tests and results.
 - `one_run`: the process that trains and tests in such a folder.
 - `workers`: several such processes at a time, here or under Slurm.
-- `table`, `plot`: what came out.
+- `results_table`, `plot`: what came out.
 """
 
 from mmseg_pointrend.lab.ablation.run_sweeps import describe_sweeps, run_sweeps

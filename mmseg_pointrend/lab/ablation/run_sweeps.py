@@ -56,7 +56,7 @@ def run_sweeps(
         options: dotted config keys and values that override the config.
 
     Returns:
-        The runs that failed.
+        the runs that failed.
 
     Raises:
         FileNotFoundError: if the config does not exist.

@@ -107,7 +107,7 @@ def measure_growth(effort: Effort, seed: int = 0, threads: int | None = None) ->
         threads: of the CPU; as torch chooses by default.
 
     Returns:
-        For each measured point of a curve: `growth` ("resolution", "classes" or "points"), `value`
+        for each measured point of a curve: `growth` ("resolution", "classes" or "points"), `value`
         (pixels, K or N), `curve`, what was run (`coarse_height`, ..., `predicted_points`),
         `milliseconds` (median of `runs`) and `peak_mib` (`allocated_peak`). The point head at every
         pixel is left out above `effort.dense_pixels`.

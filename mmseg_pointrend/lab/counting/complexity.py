@@ -119,7 +119,7 @@ def count_steps(
         steps: does a step's work when asked for it, as `core.subdivide` does.
 
     Returns:
-        The steps, and (H, W) of the last grid (None without steps).
+        the steps, and (H, W) of the last grid (None without steps).
     """
     stages, grid, iterator = [], None, iter(steps)
     while True:

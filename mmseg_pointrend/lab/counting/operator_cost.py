@@ -40,7 +40,7 @@ def measure(work: Callable[[], Result]) -> tuple[Result, Cost]:
         work: calls torch operators, on any device.
 
     Returns:
-        What `work` returned, and what it cost.
+        what `work` returned, and what it cost.
     """
     # In place, a product adds to an output that is counted already.
     in_place = {_ATEN.addmm_: _product_flops}

@@ -111,7 +111,7 @@ def choose_points(coarse: CoarsePrediction, num_points: int, seed: int) -> dict[
     """Choose points by every strategy, each from a generator of its own with the same seed.
 
     Returns:
-        Name of the strategy -> (num_points, 2), (x, y) in [0, 1).
+        name of the strategy -> (num_points, 2), (x, y) in [0, 1).
 
     Raises:
         ValueError: for `num_points` < 1.
@@ -136,7 +136,7 @@ def draw_strategies(coarse: CoarsePrediction, num_points: int, seed: int) -> Fig
         seed: seed of the random points.
 
     Returns:
-        The figure, not yet written.
+        the figure, not yet written.
 
     Raises:
         ValueError: for `num_points` < 1.
