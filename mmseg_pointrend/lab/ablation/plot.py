@@ -19,7 +19,7 @@ _WIDTH = re.compile(r"^trimap/mIoU@(\d+)px$")
 _PANEL = re.compile(r"^(mIoU|trimap/mIoU@[28]px|boundary/mIoU@.+)$")
 #: How many, where there are other metrics only.
 _PANELS = 4
-_COLOUR, _GRID = "#1f6f8b", "#d8dbe2"
+_COLOR, _GRID = "#1f6f8b", "#d8dbe2"
 
 
 def plot_rows(rows: Sequence[Row], title: str, out: str | Path, over_widths: bool = False) -> None:
@@ -57,7 +57,7 @@ def _draw_dots(axis: Axes, rows: Sequence[Row], metric: str, named: bool) -> Non
     variants = list_variants(rows)
     for place, variant in enumerate(variants):
         mean, deviation, _ = mean_and_deviation(rows, variant, metric)
-        axis.errorbar(mean, place, xerr=deviation, fmt="o", color=_COLOUR, capsize=3, markersize=6)
+        axis.errorbar(mean, place, xerr=deviation, fmt="o", color=_COLOR, capsize=3, markersize=6)
     axis.set_yticks(range(len(variants)), variants if named else [""] * len(variants))
     axis.set_ylim(len(variants) - 0.5, -0.5)
     axis.set_xlabel(f"{metric} (%)")

@@ -9,7 +9,11 @@ from mmengine.config import Config
 from mmseg_pointrend.lab.benchmark.inputs import NUM_SCENES, Scenes
 from mmseg_pointrend.lab.benchmark.label_agreement import compare_labels
 from mmseg_pointrend.lab.benchmark.models import build_models
-from mmseg_pointrend.lab.benchmark.peak_memory import how_measured, in_new_process, measure_peak
+from mmseg_pointrend.lab.benchmark.peak_memory import (
+    describe_measurement,
+    in_new_process,
+    measure_peak,
+)
 from mmseg_pointrend.lab.benchmark.settings import (
     Settings,
     complete_settings,
@@ -55,8 +59,8 @@ def benchmark(settings: Settings) -> dict:
         weights=_describe_weights(settings),
         logits=_describe_logits(settings),
         scenes=min(NUM_SCENES, settings.repeat),
-        memory_is=how_measured(settings.torch_device),
-        models={name: _summarise(runs[name], works[name], settings) for name in works},
+        memory_is=describe_measurement(settings.torch_device),
+        models={name: _summarize(runs[name], works[name], settings) for name in works},
     )
     for name in works:
         report["models"][name]["peak_memory"] = _measure_memory(settings, name, works[name])
@@ -125,7 +129,7 @@ def _time(works: dict[str, Work], settings: Settings) -> dict[str, list[dict[str
     return runs
 
 
-def _summarise(runs: list[dict[str, float]], work: Work, settings: Settings) -> dict:
+def _summarize(runs: list[dict[str, float]], work: Work, settings: Settings) -> dict:
     seconds = {stage: [run[stage] for run in runs] for stage in stages_of(work) if stage in runs[0]}
     network = [sum(run.get(stage, 0.0) for stage in NETWORK_STAGES) for run in runs]
     total = [sum(run.values()) for run in runs]

@@ -14,7 +14,7 @@ _QUANTITIES = dict(milliseconds="time, ms", peak_mib="peak of tensors, MiB")
 _LABELS = dict(ours="this project", upstream="mmsegmentation", dense="every pixel")
 #: Of a curve's name, as a share of a panel.
 _NAME_HEIGHT = 0.07
-_COLOURS = dict(ours="#0b62a4", upstream="#c8501e", dense="#6b6b6b")
+_COLORS = dict(ours="#0b62a4", upstream="#c8501e", dense="#6b6b6b")
 
 
 def write_growth(rows: Sequence[dict], folder: str | Path) -> list[Path]:
@@ -25,7 +25,7 @@ def write_growth(rows: Sequence[dict], folder: str | Path) -> list[Path]:
         folder: made where it is missing.
 
     Returns:
-        The files.
+        the files.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _draw_panel(panel: object, rows: Sequence[dict], quantity: str) -> None:
         if not points:
             continue
         x, y = zip(*points, strict=True)
-        panel.plot(x, y, marker="o", markersize=4, color=_COLOURS[curve])
+        panel.plot(x, y, marker="o", markersize=4, color=_COLORS[curve])
     panel.set_xscale("log", base=2 if rows[0]["growth"] != "classes" else 10)
     panel.set_yscale("log")
     panel.grid(True, which="major", color="#e4e4e4")
@@ -109,7 +109,7 @@ def _name_curves(panel: object, last: dict[str, float]) -> None:
             _LABELS[curve],
             (1.02, height),
             xycoords="axes fraction",
-            color=_COLOURS[curve],
+            color=_COLORS[curve],
             va="center",
             fontsize=9,
         )

@@ -90,14 +90,14 @@ class Scenes:
         """Draw a scene: (3, H, W), the network's input, and (H, W) labels."""
         if seed not in self._drawn:
             image, labels = draw_scene(np.random.default_rng(seed), self._settings.shape)
-            self._drawn[seed] = _normalise(image, self._config), torch.from_numpy(labels).long()
+            self._drawn[seed] = _normalize(image, self._config), torch.from_numpy(labels).long()
         return self._drawn[seed]
 
     def _seeds(self, turn: int) -> list[int]:
         return [(turn + image) % NUM_SCENES for image in range(self._settings.batch)]
 
 
-def _normalise(image: np.ndarray, config: Config) -> Tensor:
+def _normalize(image: np.ndarray, config: Config) -> Tensor:
     """Turn (H, W, 3) RGB bytes into the network's input (3, H, W), as the preprocessor does."""
     pixels = torch.from_numpy(image).permute(2, 0, 1).float()
     preprocessor = config.model.get("data_preprocessor") or {}

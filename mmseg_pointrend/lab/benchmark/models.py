@@ -44,7 +44,7 @@ def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
     if settings.versus is not None:
         if settings.versus == "upstream":
             rival = build_quietly(
-                upstream_config(config.model, lambda: _resolved_points(ours, settings.shape))
+                upstream_config(config.model, lambda: _resolve_num_points(ours, settings.shape))
             )
             prefixes = upstream_prefixes(ours)
         else:
@@ -113,7 +113,7 @@ def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
 
 
 @torch.no_grad()
-def _resolved_points(model: nn.Module, shape: tuple[int, int]) -> int:
+def _resolve_num_points(model: nn.Module, shape: tuple[int, int]) -> int:
     """Find N for images of this shape; the size of the last grid shows when the model runs."""
     head = model.eval().decode_head
     coarse = head.coarse_prediction(model.extract_feat(torch.zeros(1, 3, *shape)))

@@ -40,7 +40,7 @@ def measure_peak(work: Callable[[], object], device: torch.device) -> int:
     return _process_peak() - before
 
 
-def how_measured(device: torch.device) -> str:
+def describe_measurement(device: torch.device) -> str:
     """Say in words what `measure_peak` measures on this system."""
     if device.type == "cuda":
         return "bytes allocated by torch on the GPU"

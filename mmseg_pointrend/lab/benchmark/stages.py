@@ -51,11 +51,11 @@ class StageClock:
             return
 
         @functools.wraps(function)
-        def measured(*args: object, **kwargs: object) -> object:
+        def measure(*args: object, **kwargs: object) -> object:
             with self.stage(name):
                 return function(*args, **kwargs)
 
-        setattr(owner, method, measured)
+        setattr(owner, method, measure)
 
     def _now(self) -> float:
         if self._device.type == "cuda":

@@ -39,7 +39,7 @@ class Surface(IntEnum):
     PERSON = 7
     CAR = 8
     LAWN = 9
-    UNLABELLED = 10
+    UNLABELED = 10
 
 
 # Surface -> label: lawns are vegetation, unlabelled things are ignored.
@@ -54,7 +54,7 @@ class Camera:
 
     Args:
         focal: focal length, in canvas pixels.
-        centre_x: column of the principal point, in canvas pixels.
+        center_x: column of the principal point, in canvas pixels.
         horizon: row of the horizon, in canvas pixels.
         height: height of the camera over the road, in metres.
         bend: curvature of the street to the right, in 1/m.
@@ -63,7 +63,7 @@ class Camera:
     """
 
     focal: float
-    centre_x: float
+    center_x: float
     horizon: float
     height: float
     bend: float = 0.0
@@ -78,11 +78,11 @@ class Camera:
         down = (self.height - points[..., 1]) * scale
         pixels = np.empty((*points.shape[:-1], 2))
         # For the few hundredths of a radian that a car rolls, cos = 1 and sin = roll.
-        pixels[..., 0] = across - self.roll * down + self.centre_x
+        pixels[..., 0] = across - self.roll * down + self.center_x
         pixels[..., 1] = down + self.roll * across + self.horizon
         return pixels
 
-    def pixels_per_metre(self, z: float) -> float:
+    def pixels_per_meter(self, z: float) -> float:
         """Size of one metre at depth `z`, in canvas pixels."""
         return self.focal / max(z, NEAR)
 
@@ -151,7 +151,7 @@ class Canvas:
         """
         corners = _fixed_point(self.camera.project(np.asarray(lines)))
         contours = [corners] if corners.ndim == 2 else list(corners)
-        thickness = max(SUPERSAMPLING, round(width * self.camera.pixels_per_metre(z)))
+        thickness = max(SUPERSAMPLING, round(width * self.camera.pixels_per_meter(z)))
         paint = self._paint(color, surface, z).tolist()
         cv2.polylines(self.pixels, contours, False, paint, thickness, shift=_FRACTION_BITS)
 
@@ -162,7 +162,7 @@ class Canvas:
 
     def scatter(
         self,
-        centre: tuple[float, float, float],
+        center: tuple[float, float, float],
         radii: tuple[float, float],
         grain: np.ndarray,
         grain_shift: tuple[float, float],
@@ -172,15 +172,15 @@ class Canvas:
         """Draw a crown of leaves: an ellipse with a ragged edge, and holes to see through.
 
         Args:
-            centre: the crown's centre, in metres.
+            center: the crown's centre, in metres.
             radii: half width and half height, in metres.
             grain: (S, S) float32 periodic noise, about 0 to 1, ten of its pixels to the metre.
             grain_shift: where in `grain` the crown lies, in pixels of it.
             color: (3,) RGB of a leaf in middling light, before haze.
             density: 0 for a few twigs, 1 for a crown almost without holes.
         """
-        scale = self.camera.pixels_per_metre(centre[2])
-        middle = self.camera.project(np.array(centre))
+        scale = self.camera.pixels_per_meter(center[2])
+        middle = self.camera.project(np.array(center))
         # The noise lets leaves stand out of the ellipse by a fifth.
         reach = 1.2 * scale * np.array(radii)
         limits = np.array(self.pixels.shape[1::-1])
@@ -201,7 +201,7 @@ class Canvas:
         light += np.clip(16 - 14 * v, 0, 32)
         tones = np.minimum(light, 47, out=light).astype(np.uint8)
         ramp = np.linspace(0.35, 1.5, 48)[:, None] * color
-        palette = self._paint(ramp, Surface.VEGETATION, centre[2]).astype(np.uint8)
+        palette = self._paint(ramp, Surface.VEGETATION, center[2]).astype(np.uint8)
         region = self.pixels.view(np.uint32)[top:bottom, left:right, 0]
         np.copyto(region, palette.view(np.uint32)[:, 0][tones], where=mask)
 

@@ -84,7 +84,7 @@ def _open_canvas(
     rows, columns = (side * SUPERSAMPLING for side in size)
     camera = Camera(
         focal=rows * rng.uniform(1.5, 2.1),
-        centre_x=columns / 2 + rows * rng.normal(0, 0.08),
+        center_x=columns / 2 + rows * rng.normal(0, 0.08),
         horizon=rows * rng.uniform(0.42, 0.54),
         height=rng.uniform(1.3, 2.0),
         bend=rng.normal(0, 6e-4),
@@ -113,10 +113,10 @@ def _draw_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     y = rows * (1 - rise * (1 - np.abs(x + lean * x * x) ** 3))
     outline = np.stack([(x + 1) * columns / 2, y], axis=-1)
     corners = np.vstack([outline, [[columns, rows], [0, rows]]]).round().astype(np.int32)
-    cv2.fillPoly(canvas.pixels, [corners], (*color.clip(0, 255).tolist(), Surface.UNLABELLED))
+    cv2.fillPoly(canvas.pixels, [corners], (*color.clip(0, 255).tolist(), Surface.UNLABELED))
     shine = outline[4:-4].round().astype(np.int32)
     glint = (color * 1.5).clip(0, 255).tolist()
-    cv2.polylines(canvas.pixels, [shine], False, (*glint, Surface.UNLABELLED), 2 * SUPERSAMPLING)
+    cv2.polylines(canvas.pixels, [shine], False, (*glint, Surface.UNLABELED), 2 * SUPERSAMPLING)
 
 
 def _develop(

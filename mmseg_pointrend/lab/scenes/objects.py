@@ -1,7 +1,7 @@
 """How each thing of a street is drawn, from a kerb to a passer-by.
 
 Every function takes the canvas, the scene's random generator and a place in metres (see
-`scene_canvas`), and draws the thing over what is already there. How many random numbers a function
+`canvas`), and draws the thing over what is already there. How many random numbers a function
 uses depends on the scene alone, never on the size of the picture: one generator state shows one
 street at every size.
 """
@@ -15,7 +15,7 @@ from mmseg_pointrend.lab.scenes.canvas import NEAR, SUPERSAMPLING, Canvas, Color
 _CLOSEST_BARS = 3.0
 
 # Overlapping on purpose: greys, browns and greens serve many classes.
-_COLOURS: dict[Surface, tuple[tuple[int, int, int], ...]] = {
+_COLORS: dict[Surface, tuple[tuple[int, int, int], ...]] = {
     Surface.ROAD: ((96, 96, 100), (122, 120, 116), (78, 80, 88), (132, 124, 112)),
     Surface.SIDEWALK: ((140, 136, 132), (118, 112, 108), (156, 140, 126), (128, 132, 138)),
     Surface.BUILDING: (
@@ -43,15 +43,15 @@ _COLOURS: dict[Surface, tuple[tuple[int, int, int], ...]] = {
         (98, 110, 96),
         (150, 130, 100),
     ),
-    Surface.UNLABELLED: ((90, 92, 88), (62, 84, 66), (140, 96, 64), (164, 160, 150), (66, 76, 104)),
+    Surface.UNLABELED: ((90, 92, 88), (62, 84, 66), (140, 96, 64), (164, 160, 150), (66, 76, 104)),
 }
 
 
 def pick_color(rng: np.random.Generator, surface: Surface, difficulty: float) -> Color:
     """Draw a colour for one thing, (3,) RGB; with `difficulty` it drifts towards any other."""
-    choices = _COLOURS[surface]
+    choices = _COLORS[surface]
     color = np.array(choices[rng.integers(len(choices))], dtype=np.float64)
-    everything = list(_COLOURS.values())
+    everything = list(_COLORS.values())
     strangers = everything[rng.integers(len(everything))]
     stranger = np.array(strangers[rng.integers(len(strangers))], dtype=np.float64)
     share = 0.6 * difficulty * rng.random()
@@ -74,16 +74,16 @@ def patch(x: tuple[float, float], z: tuple[float, float], y: float = 0.0) -> np.
     return np.array([[x[0], y, z[0]], [x[1], y, z[0]], [x[1], y, z[1]], [x[0], y, z[1]]])
 
 
-def disc(centre: tuple[float, float, float], radii: tuple[float, float], axes: str) -> np.ndarray:
+def disc(center: tuple[float, float, float], radii: tuple[float, float], axes: str) -> np.ndarray:
     """Corners (12, 3) of an ellipse in the plane of two `axes`, such as 'xy' or 'zy'."""
     angle = np.arange(12) * (np.pi / 6)
-    points = np.tile(np.array(centre, dtype=np.float64), (12, 1))
+    points = np.tile(np.array(center, dtype=np.float64), (12, 1))
     points[:, "xyz".index(axes[0])] += radii[0] * np.cos(angle)
     points[:, "xyz".index(axes[1])] += radii[1] * np.sin(angle)
     return points
 
 
-def repeated(polygon: np.ndarray, axes: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def repeat(polygon: np.ndarray, axes: str, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Repeat a polygon (V, 3) on a grid, moved by `first` and `second` along two `axes`."""
     copies = np.tile(polygon, (len(first), len(second), 1, 1)).astype(np.float64)
     copies[..., "xyz".index(axes[0])] += first[:, None, None]
@@ -139,7 +139,7 @@ def draw_markings(
     pitch, dash = rng.uniform(5, 9), rng.uniform(1.5, 4)
     middle, phase = (left + right) / 2, rng.uniform(0, 6)
     starts = np.arange(phase + NEAR, 90.0, pitch)
-    dashes = repeated(patch((-0.07, 0.07), (0, dash)), "xz", np.array([middle]), starts)
+    dashes = repeat(patch((-0.07, 0.07), (0, dash)), "xz", np.array([middle]), starts)
     canvas.fill(dashes, white, Surface.ROAD, 20.0)
     if rng.random() < 0.5:
         for x in (left + 0.35, right - 0.35):
@@ -147,7 +147,7 @@ def draw_markings(
     crossing, z = rng.random() < 0.4, rng.uniform(9, 25)
     if crossing:
         across = np.arange(left + 0.3, right - 0.5, 1.0)
-        bars = repeated(patch((0, 0.5), (z, z + 3)), "xz", across, np.zeros(1))
+        bars = repeat(patch((0, 0.5), (z, z + 3)), "xz", across, np.zeros(1))
         canvas.fill(bars, white, Surface.ROAD, z)
 
 
@@ -170,14 +170,14 @@ def draw_building(
     front_light, end_light = rng.uniform(0.7, 1.15, 2)
     rise, roof = rng.uniform(1.5, 5.0), rng.choice(["flat", "ridge", "gable"])
     near, far = z
-    centre, ridge = (near + far) / 2, (x + back) / 2
+    center, ridge = (near + far) / 2, (x + back) / 2
     if roof == "ridge":
         slope = [[x, height, near], [x, height, far]]
         slope += [[ridge, height + rise, far], [ridge, height + rise, near]]
         canvas.fill(np.array(slope), tiles, Surface.BUILDING, near)
     if roof == "gable":
         slope = [[x, height, near], [back, height, near]]
-        slope += [[back, height + rise, centre], [x, height + rise, centre]]
+        slope += [[back, height + rise, center], [x, height + rise, center]]
         canvas.fill(np.array(slope), tiles, Surface.BUILDING, near)
     # The end that faces the camera, then the front; they share the corner at (x, near).
     end = [[x, 0, near], [back, 0, near], [back, height, near], [x, height, near]]
@@ -186,7 +186,7 @@ def draw_building(
     canvas.fill(np.array(end), color * end_light, Surface.BUILDING, near)
     front = [[x, 0, near], [x, 0, far], [x, height, far], [x, height, near]]
     if roof == "gable":
-        front.insert(3, [x, height + rise, centre])
+        front.insert(3, [x, height + rise, center])
     canvas.fill(np.array(front), color * front_light, Surface.BUILDING, near)
     chimney, where = rng.random() < 0.5, rng.uniform(near, far)
     if chimney and roof != "flat":
@@ -212,13 +212,13 @@ def _draw_windows(
     sills = np.arange(0.9, height - tall - 0.2, storey)
     fronts = np.arange(z[0] + 0.6, z[1] - wide - 0.2, bay)
     if len(sills) and len(fronts):
-        panes = repeated(wall(x, (0, wide), (0, tall)), "zy", fronts, sills)
+        panes = repeat(wall(x, (0, wide), (0, tall)), "zy", fronts, sills)
         canvas.fill(panes, glass, Surface.BUILDING, z[0])
     low, high = min(x, back), max(x, back)
     ends = np.arange(low + 0.8, high - wide - 0.5, bay * 1.3)
     blank = rng.random() < 0.4
     if len(sills) and len(ends) and not blank:
-        panes = repeated(board((0, wide), (0, tall), z[0]), "xy", ends, sills)
+        panes = repeat(board((0, wide), (0, tall), z[0]), "xy", ends, sills)
         canvas.fill(panes, glass * 0.9, Surface.BUILDING, z[0])
     cornice = np.array([[x, height - 0.15, z[0]], [x, height - 0.15, z[1]]])
     canvas.stroke(cornice, 0.2, color * rng.uniform(0.6, 1.3), Surface.BUILDING, z[0] + 4)
@@ -247,10 +247,10 @@ def draw_tree(
     branches = np.stack([[[x, fork * 0.9, z], [tip[0], tip[1], z]] for tip in tips])
     canvas.stroke(branches, girth * 0.4, bark, Surface.VEGETATION, z)
     for _ in range(rng.integers(2, 4)):
-        centre = (x + rng.normal(0, spread * 0.35), rng.uniform(fork + spread * 0.5, height), z)
+        center = (x + rng.normal(0, spread * 0.35), rng.uniform(fork + spread * 0.5, height), z)
         radii = (spread * rng.uniform(0.7, 1.1), spread * rng.uniform(0.6, 1.0))
         shift = tuple(rng.uniform(0, len(grain), 2))
-        canvas.scatter(centre, radii, grain, shift, color * rng.uniform(0.85, 1.15), density)
+        canvas.scatter(center, radii, grain, shift, color * rng.uniform(0.85, 1.15), density)
     lean = rng.normal(0, 2, 2)
     crown = disc((x + 2 * lean[0], 0, z + 2 * lean[1]), (spread, spread * 0.8), "xz")
     canvas.cast_shadow(crown)
@@ -268,10 +268,10 @@ def draw_bushes(
     color = pick_color(rng, Surface.VEGETATION, difficulty)
     for _ in range(2):
         half = rng.uniform(0.4, 0.9)
-        centre = (x + rng.normal(0, 0.8), half * 0.8, z)
+        center = (x + rng.normal(0, 0.8), half * 0.8, z)
         shift = tuple(rng.uniform(0, len(grain), 2))
         radii = (half * rng.uniform(0.9, 1.8), half)
-        canvas.scatter(centre, radii, grain, shift, color * rng.uniform(0.8, 1.2), 0.9)
+        canvas.scatter(center, radii, grain, shift, color * rng.uniform(0.8, 1.2), 0.9)
 
 
 def draw_fence(
@@ -304,7 +304,7 @@ def draw_fence(
     for group in np.array_split(order, min(6, count)):
         z = float(feet[group, 1].mean())
         # Seen from the side boards are narrower, and must not grow together.
-        seen = 0.45 * float(gaps[group].mean()) / canvas.camera.pixels_per_metre(z)
+        seen = 0.45 * float(gaps[group].mean()) / canvas.camera.pixels_per_meter(z)
         canvas.stroke(posts[group], min(bar, seen), color, Surface.FENCE, z)
         first, last = feet[group[0]], feet[group[-1]]
         rails = [[[first[0], y, first[1]], [last[0], y, last[1]]] for y in levels]
@@ -469,19 +469,19 @@ def draw_person(
     canvas.cast_shadow(disc((x + 0.3, 0, z), (0.5, 0.2), "xz"))
 
 
-def draw_unlabelled(
+def draw_unlabeled(
     canvas: Canvas, rng: np.random.Generator, x: float, z: float, difficulty: float
 ) -> None:
     """Draw a thing that no class describes: a bin, a crate or a heap."""
-    color = pick_color(rng, Surface.UNLABELLED, difficulty)
+    color = pick_color(rng, Surface.UNLABELED, difficulty)
     half, height, depth = rng.uniform(0.25, 0.8), rng.uniform(0.5, 1.5), rng.uniform(0.4, 1.2)
     if rng.random() < 0.3:
         heap = disc((x, 0, z), (half * 1.5, height * 0.7), "xy")
         heap[:, 1] = np.maximum(heap[:, 1], 0) * rng.uniform(0.7, 1.2, len(heap))
-        canvas.fill(heap, color, Surface.UNLABELLED, z)
+        canvas.fill(heap, color, Surface.UNLABELED, z)
         return
     flank = x - half if x > 0 else x + half
-    canvas.fill(wall(flank, (z, z + depth), (0, height)), color * 0.7, Surface.UNLABELLED, z)
-    canvas.fill(board((x - half, x + half), (0, height), z), color, Surface.UNLABELLED, z)
+    canvas.fill(wall(flank, (z, z + depth), (0, height)), color * 0.7, Surface.UNLABELED, z)
+    canvas.fill(board((x - half, x + half), (0, height), z), color, Surface.UNLABELED, z)
     lid = board((x - half, x + half), (height - 0.12, height), z)
-    canvas.fill(lid, color * 1.3, Surface.UNLABELLED, z)
+    canvas.fill(lid, color * 1.3, Surface.UNLABELED, z)

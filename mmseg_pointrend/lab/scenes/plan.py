@@ -100,11 +100,11 @@ def _draw_woods(
     outline = np.vstack([ridge, [[900, -9, 300], [-900, -9, 300]]])
     canvas.fill(outline, color, Surface.VEGETATION, 300.0)
     for _ in range(5):
-        centre = (rng.uniform(-90, 90), rng.uniform(0, 4), rng.uniform(150, 220))
+        center = (rng.uniform(-90, 90), rng.uniform(0, 4), rng.uniform(150, 220))
         radii = (rng.uniform(9, 20), rng.uniform(4, 11))
         shift = tuple(rng.uniform(0, len(grain), 2))
         tint = color * rng.uniform(0.8, 1.2, 3)
-        canvas.scatter(centre, radii, grain, shift, tint, 0.95)
+        canvas.scatter(center, radii, grain, shift, tint, 0.95)
 
 
 def _plan_far_houses(
@@ -123,7 +123,7 @@ def _plan_far_houses(
         things.append(_Thing(_Row.HOUSES, z, paint))
         pane = objects.board((0, 1.2), (0, 1.5), z)
         columns, sills = np.arange(x + 1, x + 10, 3), np.arange(1, height - 2, 3)
-        panes = objects.repeated(pane, "xy", columns, sills)
+        panes = objects.repeat(pane, "xy", columns, sills)
         paint = partial(canvas.fill, panes, tint * 0.6, Surface.BUILDING, z)
         things.append(_Thing(_Row.HOUSES, z - 0.1, paint))
     return things, z
@@ -220,7 +220,7 @@ def _plan_pavement(
         x = rng.uniform(min(kerb, edge), max(kerb, edge))
         place(objects.draw_person, x, z, difficulty)
     for _ in range(rng.integers(0, 3)):
-        place(objects.draw_unlabelled, edge - 0.7 * side, rng.uniform(7, 30), difficulty)
+        place(objects.draw_unlabeled, edge - 0.7 * side, rng.uniform(7, 30), difficulty)
     return things
 
 

@@ -8,7 +8,7 @@ import torch
 from mmseg_pointrend.lab.benchmark.allocated_memory import allocated_peak
 from mmseg_pointrend.lab.benchmark.peak_memory import (
     MIB,
-    how_measured,
+    describe_measurement,
     in_new_process,
     measure_peak,
 )
@@ -36,7 +36,7 @@ def test_a_process_peak_is_that_of_the_work() -> None:
     # Linux counts pages in batches.
     assert 39 * MIB < peak < 44 * MIB
     assert -MIB < nothing < MIB
-    assert how_measured(CPU) == "resident memory of a process of its own"
+    assert describe_measurement(CPU) == "resident memory of a process of its own"
 
 
 def test_an_error_in_the_process_comes_back() -> None:

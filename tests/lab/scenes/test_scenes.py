@@ -159,7 +159,7 @@ def test_a_seed_is_not_a_generator():
 
 
 def test_camera_projects_by_hand():
-    camera = Camera(focal=100.0, centre_x=50.0, horizon=40.0, height=1.5)
+    camera = Camera(focal=100.0, center_x=50.0, horizon=40.0, height=1.5)
     points = np.array([[0.0, 1.5, 10.0], [2.0, 0.0, 10.0], [-1.0, 2.5, 5.0], [1.0, 1.5, 0.1]])
     # the last lies nearer than one metre and is seen as if it were there
     expected = [[50, 40], [70, 55], [30, 20], [150, 40]]
@@ -174,7 +174,7 @@ def test_camera_bends_and_rolls():
 
 
 def test_strokes_never_fall_below_a_picture_pixel():
-    camera = Camera(focal=300.0, centre_x=150.0, horizon=150.0, height=0.0)
+    camera = Camera(focal=300.0, center_x=150.0, horizon=150.0, height=0.0)
     canvas = Canvas((100, 100), camera, haze=np.full(3, 200.0), visibility=300.0)
     line = np.array([[-40.0, 3.0, 90.0], [40.0, -5.0, 90.0]])
     canvas.stroke(line, 0.001, np.zeros(3), Surface.POLE, z=90.0)
@@ -186,7 +186,7 @@ def test_strokes_never_fall_below_a_picture_pixel():
 
 
 def test_haze_is_the_share_that_its_distance_asks_for():
-    camera = Camera(focal=300.0, centre_x=150.0, horizon=150.0, height=0.0)
+    camera = Camera(focal=300.0, center_x=150.0, horizon=150.0, height=0.0)
     canvas = Canvas((100, 100), camera, haze=np.full(3, 200.0), visibility=100.0)
     square = np.array([[-9.0, -9, 100], [9, -9, 100], [9, 9, 100], [-9, 9, 100]])
     canvas.fill(square, np.array([0.0, 100.0, 200.0]), Surface.CAR, z=100.0)
