@@ -110,7 +110,7 @@ class Regions:
         if len(features) == 1:
             if self.images.any():
                 raise ValueError(f"images must be 0 for features of one image, got {self.images}")
-            found = point_sample(features, points.view(1, -1, 2))
+            found = point_sample(features, points.reshape(1, -1, 2))
             return found.view(found.shape[1], len(self), count).transpose(0, 1)
         slots = find_slots(self.images, len(features))
         found = point_sample(features, slots.table(points, 0.0).flatten(1, 2))

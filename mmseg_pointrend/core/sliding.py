@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmseg_pointrend.core.shapes import check_size
+
 
 class Window(NamedTuple):
     """The pixels of rows [top, bottom) and columns [left, right)."""
@@ -51,8 +53,7 @@ def list_windows(
         [0, 4, 6]
     """
     for name, sides in (("window", window), ("stride", stride), ("size", size)):
-        if len(sides) != 2 or min(sides) < 1:
-            raise ValueError(f"{name} must be two integers >= 1, got {tuple(sides)}")
+        check_size(name, sides)
     if stride[0] > window[0] or stride[1] > window[1]:
         raise ValueError(
             f"stride must not exceed the window, {tuple(window)}, or pixels are left out; "

@@ -89,12 +89,12 @@ def dense_with_chosen_points(
 
 
 def dense_unless_tied(
-    coarse: Tensor, head: PointHead, subdivision: Subdivision
+    coarse: Tensor, head: PointHead, subdivision: Subdivision, rounding: float = 1e-9
 ) -> tuple[Tensor, Tensor]:
     """Render by `subdivide` alone: logits, and in which regions no step chose among equals.
 
     Two margins at the cut, the last that is chosen and the first that is not, count as equal if
-    they differ by rounding; so do a margin and `max_margin`.
+    they differ by `rounding` or less; so do a margin and `max_margin`.
     """
     logits, clear = coarse, torch.ones(len(coarse), dtype=torch.bool)
     num_points = subdivision.count_points(tuple(coarse.shape[2:]))
@@ -102,8 +102,8 @@ def dense_unless_tied(
         before = warp_map(logits, [Resize(*step.logits.shape[2:])])
         margins = subdivision.margin(before).flatten(1).sort(1).values
         if margins.shape[1] > num_points:
-            clear &= margins[:, num_points] - margins[:, num_points - 1] > 1e-9
-        clear &= ((margins - subdivision.max_margin).abs() > 1e-9).all(1)
+            clear &= margins[:, num_points] - margins[:, num_points - 1] > rounding
+        clear &= ((margins - subdivision.max_margin).abs() > rounding).all(1)
         logits = step.logits
     return logits, clear
 
@@ -211,7 +211,7 @@ def assert_labels_fit(labels: Tensor, logits: Tensor, threshold: float, gap: flo
 @given(data=st.data())
 @settings(deadline=None, max_examples=60)
 def test_labels_of_float32_logits(data: st.DataObject) -> None:
-    """As above; a margin that is rounded may let another pixel be chosen."""
+    """As above; where margins at a cut are far enough apart, rounding chooses no other pixel."""
     draw = data.draw
     classes, size = draw(st.sampled_from([1, 2, 19])), draw(sizes)
     subdivision = draw(subdivisions(classes, size))
@@ -220,11 +220,9 @@ def test_labels_of_float32_logits(data: st.DataObject) -> None:
     head = PointHead(2, classes, generator)
     after = draw(warps(subdivision.grid_size(size)))
     labels = render_labels(coarse, head, subdivision, [after])
-    logits, clear = dense_unless_tied(coarse.double(), head, subdivision)
+    logits, clear = dense_unless_tied(coarse.double(), head, subdivision, rounding=1e-4)
     for n in clear.nonzero().flatten().tolist():
-        best = decide(warp_map(logits[n : n + 1], after))[0]
-        assert labels[n].shape == best.shape
-        assert (labels[n] != best).float().mean() <= max(0.02, 3 / best.numel())
+        assert_labels_fit(labels[n], warp_map(logits[n : n + 1], after), 0.5, gap=1e-3)
 
 
 @given(data=st.data())

@@ -115,6 +115,11 @@ def interpolate(before: LabelGrid, frame: Frame, pixels: Tensor) -> Tensor:
     return rows
 
 
+def of_regions(regions: Tensor, values: Tensor) -> Tensor:
+    """Take regions, (R,) in their order, of (N, ...) values; all of them without a copy."""
+    return values if len(regions) == len(values) else values.index_select(0, regions)
+
+
 def label_dtype(num_classes: int) -> torch.dtype:
     """Choose the smallest integer type that holds K labels and a mark beside them."""
     if num_classes < 255:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmseg_pointrend.core.geometry import AxisTaps, Warp, mixes_pixels, warp_map, warp_taps
 from mmseg_pointrend.core.label_rendering.cells import any_of_next
-from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid
+from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid, of_regions
 from mmseg_pointrend.core.uncertainty import two_largest
 
 
@@ -28,9 +28,7 @@ def warp_labels(grid: LabelGrid, warp: Warp, regions: Tensor) -> Tensor:
         (R, H', W'), the labels of the warped logits. Around a placed box, where all logits are 0,
         the label is 0.
     """
-    labels = grid.inner_labels
-    if len(regions) < len(labels):
-        labels = labels.index_select(0, regions)
+    labels = of_regions(regions, grid.inner_labels)
     if not mixes_pixels(warp, grid.frame.size):
         return warp_map(labels[:, None], warp)[:, 0].contiguous()
     rows, columns = warp_taps(warp, grid.frame.size, grid.known.dtype, labels.device)

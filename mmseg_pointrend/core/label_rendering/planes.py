@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmseg_pointrend.core.decision import decide
 from mmseg_pointrend.core.geometry import Crop, Resize, Warp, mixes_pixels, warp_map
-from mmseg_pointrend.core.label_rendering.grid import label_dtype
+from mmseg_pointrend.core.label_rendering.grid import label_dtype, of_regions
 from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, uncertain_pixels
 from mmseg_pointrend.core.uncertainty import BoundedMargin
@@ -42,18 +42,18 @@ class Planes:
 
     def plane(self, k: int, regions: Tensor) -> Tensor:
         """Logits of class k, (R, 1, H, W), in regions (R,)."""
-        plane = Resize(*self.size).apply(_of(regions, self.logits[:, k : k + 1]))
+        plane = Resize(*self.size).apply(of_regions(regions, self.logits[:, k : k + 1]))
         if not self.indices.shape[1]:
             return plane
-        predicted = _of(regions, self.predicted[:, k : k + 1])
-        plane = plane.flatten(2).scatter(2, _of(regions, self.indices)[:, None], predicted)
+        predicted = of_regions(regions, self.predicted[:, k : k + 1])
+        plane = plane.flatten(2).scatter(2, of_regions(regions, self.indices)[:, None], predicted)
         return plane.unflatten(2, self.size)
 
     def warped_labels(self, warp: Warp, regions: Tensor, threshold: float | None) -> Tensor:
         """Decide about the pixels of warped regions (R,): (R, H', W')."""
         num_classes = self.logits.shape[1]
         if self.labels is not None and not mixes_pixels(warp, self.size):
-            return warp_map(_of(regions, self.labels)[:, None], warp)[:, 0].contiguous()
+            return warp_map(of_regions(regions, self.labels)[:, None], warp)[:, 0].contiguous()
         largest = warp_map(self.plane(0, regions), warp)
         if num_classes == 1:
             return decide(largest, threshold).to(torch.uint8)
@@ -104,11 +104,6 @@ def without_step(logits: Tensor) -> Planes:
     size = (logits.shape[2], logits.shape[3])
     none = torch.zeros(len(logits), 0, dtype=torch.int64, device=logits.device)
     return Planes(logits, size, none, logits.new_empty(*logits.shape[:2], 0))
-
-
-def _of(regions: Tensor, values: Tensor) -> Tensor:
-    """Take regions (R,) of (N, ...) values; all of them without a copy."""
-    return values if len(regions) == len(values) else values.index_select(0, regions)
 
 
 def _measure(
