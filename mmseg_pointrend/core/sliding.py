@@ -43,7 +43,7 @@ def list_windows(
         stride: (down, right), from one window to the next, pixels.
 
     Returns:
-        The windows row by row, each row from left to right.
+        the windows row by row, each row from left to right.
 
     Raises:
         ValueError: for sizes below 1, or a stride that leaves pixels between windows.
@@ -87,7 +87,7 @@ def slide_labels(
             afterwards.
 
     Yields:
-        Rows of the image, from the top, and their labels by each of the predictions.
+        rows of the image, from the top, and their labels by each of the predictions.
 
     Raises:
         ValueError: for logits whose size is not the window's.
@@ -161,7 +161,7 @@ class LogitBand:
         """Decide the rows above `bottom` from the mean of their windows, and move the band there.
 
         Returns:
-            What `decide` makes of their (N, K, R, W) mean logits.
+            what `decide` makes of their (N, K, R, W) mean logits.
         """
         done = bottom - self.top
         labels = decide(self.total[..., :done, :].div_(self.count[:done]))

@@ -117,7 +117,7 @@ def subdivide(
         subdivision: how many steps and points, and which ones.
 
     Yields:
-        One record a step; its grid is `scale_factor` times the one before.
+        one record a step; its grid is `scale_factor` times the one before.
 
     Raises:
         ValueError: for logits of another shape.

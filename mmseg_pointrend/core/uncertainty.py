@@ -113,7 +113,7 @@ def two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits: (N, K, ...), K >= 2.
 
     Returns:
-        The largest (N, ...), the second largest, and the index of the largest, int64; the first of
+        the largest (N, ...), the second largest, and the index of the largest, int64; the first of
         several equal ones.
     """
     largest, label = logits.max(dim=1)

@@ -99,7 +99,7 @@ def coarse_losses(
         data_samples: the same labels, as the head takes them.
 
     Returns:
-        Losses and accuracies as the head names them.
+        losses and accuracies as the head names them.
     """
     # What a head of mmsegmentation has, which is not typed.
     theirs: Any = head

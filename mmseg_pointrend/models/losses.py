@@ -58,7 +58,7 @@ def masked_losses(
         ignore_index: label of points to leave out.
 
     Returns:
-        Each loss by its name; losses of equal name are added up, as mmsegmentation does for pixels.
+        each loss by its name; losses of equal name are added up, as mmsegmentation does for pixels.
     """
     known = labels != ignore_index
     known_logits = logits.transpose(1, 2)[known].t()[None, :, :, None]

@@ -165,7 +165,7 @@ class PointRendHead(BaseModule):
             coarse_logits: (N, K, h, w), if the coarse head has run already.
 
         Returns:
-            For each image (H', W'), in the smallest integer type that holds K labels: what the
+            for each image (H', W'), in the smallest integer type that holds K labels: what the
             logits of `forward`, brought back to the original picture, would decide.
         """
         rendering = self._rendering(inputs, extra_steps, coarse_logits)
@@ -182,7 +182,7 @@ class PointRendHead(BaseModule):
             input_size: (H, W) of the network's input.
 
         Returns:
-            What `predict_labels` gives after 0 subdivision steps.
+            what `predict_labels` gives after 0 subdivision steps.
         """
         subdivision = dataclasses.replace(self.subdivision, steps=0)
         rendering = _Rendering(coarse_logits, _no_points, subdivision)
@@ -271,7 +271,7 @@ class PointRendHead(BaseModule):
             labels: (N, P), `ignore_index` where unknown.
 
         Returns:
-            Each loss by its name (losses of equal name added up), and `acc` in percent.
+            each loss by its name (losses of equal name added up), and `acc` in percent.
         """
         losses = masked_losses(self.loss_point, logits, labels, self.ignore_index)
         with torch.no_grad():

@@ -24,7 +24,7 @@ def restoring_warp(
         align_corners: how to resize, as the model's head does.
 
     Returns:
-        Steps that end at `ori_shape`, or where it is missing at the input's size without padding.
+        steps that end at `ori_shape`, or where it is missing at the input's size without padding.
 
     Raises:
         ValueError: for a flip direction other than "horizontal" or "vertical".

@@ -48,7 +48,7 @@ class PointRendTTA(SegTTAModel):
                 `TestTimeAug` and `pseudo_collate` make them.
 
         Returns:
-            For each image the sample of its first view, with `pred_sem_seg` (1, H, W), int64, at
+            for each image the sample of its first view, with `pred_sem_seg` (1, H, W), int64, at
             the original image's size.
         """
         sums: list[Prediction] = []

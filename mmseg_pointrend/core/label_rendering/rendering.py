@@ -53,7 +53,7 @@ def render_labels(
             class. 0 always does that, infinity never.
 
     Returns:
-        For each region (H, W), in the smallest of uint8, int16 and int32 that holds K labels.
+        for each region (H, W), in the smallest of uint8, int16 and int32 that holds K labels.
 
     Raises:
         ValueError: for logits of another shape, or another number of warps.

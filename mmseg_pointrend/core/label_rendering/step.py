@@ -42,7 +42,7 @@ def subdivide_labels(
         keep: whether logits and bounds of the finer grid are needed, because something follows.
 
     Returns:
-        The finer grid; without `keep` only its labels mean something.
+        the finer grid; without `keep` only its labels mean something.
     """
     step = _Step(before, before.frame.finer(subdivision.scale_factor), subdivision, keep)
     bounds = Resize(*step.frame.size).apply(before.bounds[:, None])[:, 0]
