@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train under Slurm: [GPUS=4] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS may be set in the environment.
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS and MASTER_PORT may be set in the environment.
 set -euo pipefail
 
 if (($# < 3)); then
@@ -9,6 +9,9 @@ if (($# < 3)); then
 fi
 gpus=${GPUS:-4}
 per_node=${GPUS_PER_NODE:-$((gpus < 4 ? gpus : 4))}
+
+# Where the tasks meet: jobs may share a node, and without it all would take port 29500.
+export MASTER_PORT="${MASTER_PORT:-$((20000 + RANDOM % 10000))}"
 
 # shellcheck disable=SC2086  # SRUN_ARGS is a list of options
 exec srun --partition="$1" --job-name="$2" \

@@ -4,6 +4,8 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,18 +16,42 @@ from mmseg.visualization import SegLocalVisualizer
 ROOT = Path(__file__).parents[2]
 
 
+#: A command that takes longer hangs, as ranks do that wait for each other.
+MOST_SECONDS = 400
+
+
 def run(*command: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess:
-    """Run a command from another folder than the clone, one thread a process."""
-    result = subprocess.run(
+    """Run a command from another folder than the clone, one thread a process.
+
+    All that it and its children wrote is in the error if it fails or hangs.
+    """
+    process = subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
         env=dict(os.environ, OMP_NUM_THREADS="1", PYTHON=sys.executable),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+    try:
+        output, errors = process.communicate(timeout=MOST_SECONDS)
+        ended = f"exit status {process.returncode}"
+    except subprocess.TimeoutExpired:
+        process.terminate()  # not killed: torchrun ends its ranks
+        output, errors = process.communicate()
+        ended, fails = f"no end after {MOST_SECONDS} s", False
     if not fails:
-        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-    return result
+        written = f"{output}\n--- stderr ---\n{errors}"
+        assert ended == "exit status 0", f"{command[0]}: {ended}\n{written}"
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def run_side_by_side(
+    *commands: Sequence[object], cwd: Path, fails: bool = False
+) -> list[subprocess.CompletedProcess]:
+    """Run several commands at once, each as `run` does."""
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return list(pool.map(lambda command: run(*command, cwd=cwd, fails=fails), commands))
 
 
 def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> subprocess.CompletedProcess:
