@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -46,10 +47,15 @@ def text_faults(path: Path, content: bytes) -> list[str]:
     return found
 
 
+def head(path: Path) -> bytes:
+    """Return the first line of a file."""
+    with path.open("rb") as file:
+        return file.readline()
+
+
 def script_faults(path: Path) -> list[str]:
     """Scripts are executable, nothing else is, and bash can read those that it runs."""
-    with path.open("rb") as file:
-        shebang = file.readline() if file.read(2) == b"#!" else None
+    shebang = head(path) if head(path).startswith(b"#!") else None
     executable = bool(path.stat().st_mode & 0o111)
     if shebang is None:
         return ["executable, but no script"] if executable else []
@@ -76,6 +82,32 @@ def test_every_file_is_in_order() -> None:
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
     # Names that differ in case alone are one file on some systems.
     assert len({name.lower() for name in found}) == len(found)
+
+
+def shellcheck(*paths: Path) -> str:
+    """Return what shellcheck says of scripts: nothing if they are in order."""
+    # pip put it beside this Python, which need not be on the PATH.
+    program = shutil.which(
+        "shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    if program is None:
+        pytest.skip("shellcheck is not installed: pip install -r requirements/tests.txt")
+    done = subprocess.run([program, *paths], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr  # 1: it found something
+    return done.stdout
+
+
+def test_shell_scripts_pass_shellcheck() -> None:
+    scripts = [path for path in tracked_files() if re.match(rb"#!.*\b(ba|da)?sh\b", head(path))]
+    assert {"dist_train.sh", "slurm_test.sh"} <= {path.name for path in scripts}
+    assert {path for path in tracked_files() if path.suffix == ".sh"} <= set(scripts)
+    assert shellcheck(*scripts) == ""
+
+
+def test_shellcheck_sees_faults(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("#!/usr/bin/env bash\nrm $1\n")
+    assert "SC2086" in shellcheck(script)
 
 
 @pytest.mark.parametrize(
