@@ -19,8 +19,8 @@ def parse_args() -> argparse.Namespace:
         nargs=2,
         type=int,
         metavar=("H", "W"),
-        help="predict in sliding windows of H x W pixels, in little memory; "
-        "the image keeps its native size (default: as test_cfg says)",
+        help="predict in sliding windows of H x W pixels, in little memory, at the image's native "
+        "size: the test pipeline's resizing is left out (default: as the config tests)",
     )
     parser.add_argument(
         "--stride",

@@ -52,7 +52,11 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     if options:
         config.merge_from_dict(options)
     config.setdefault("custom_hooks", [])
-    present = {hook["type"] for hook in config.custom_hooks}
+    # A type may be a class, or a name with its scope.
+    present = {
+        getattr(hook["type"], "__name__", str(hook["type"]).rpartition(".")[2])
+        for hook in config.custom_hooks
+    }
     config.custom_hooks = [
         *config.custom_hooks,
         *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
@@ -88,7 +92,7 @@ def prepare_config(
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
     fit_to_machine(config)
-    init_default_scope(config.get("default_scope", "mmseg"))
+    init_default_scope(config.get("default_scope") or "mmseg")
     return config
 
 

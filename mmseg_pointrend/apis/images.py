@@ -1,4 +1,4 @@
-"""Image files: read whole or not at all, and label maps written."""
+"""Image files found damaged before they are read, and label maps written."""
 
 import mmap
 from pathlib import Path
@@ -7,34 +7,18 @@ import cv2
 import numpy as np
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file the way mmsegmentation's `LoadImageFromFile` does.
-
-    Turned as its EXIF tag says; grey images and images with an alpha channel, or with 16 bits a
-    channel, become 8-bit colour.
-
-    Args:
-        path: any format that OpenCV reads, of at most 2^30 pixels (OPENCV_IO_MAX_IMAGE_PIXELS).
-
-    Returns:
-        (H, W, 3), uint8, blue first.
+def check_image(path: str | Path) -> None:
+    """Find what a decoder would pass over without a word: a missing file, a JPEG without its end.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not an image, is damaged, or is too large for OpenCV.
+        ValueError: if the file is a JPEG that was cut off.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist")
     if _is_jpeg_without_end(path):
         raise ValueError(f"image {path} is damaged: its end is missing")
-    try:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise ValueError(f"image {path} cannot be read by OpenCV: {error.err}") from error
-    if image is None:
-        raise ValueError(f"image {path} is damaged, or of a format that OpenCV does not read")
-    return image
 
 
 def write_labels(path: str | Path, labels: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -17,7 +17,13 @@ from torch import Tensor, nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
-from mmseg_pointrend.apis.images import check_labels_path, read_image, write_labels
+from mmseg_pointrend.apis.images import check_labels_path, write_labels
+from mmseg_pointrend.apis.reading import (
+    apply_test_pipeline,
+    load_image,
+    step_name,
+    test_pipeline,
+)
 from mmseg_pointrend.core import Window, decide, list_windows, slide_labels
 
 
@@ -33,9 +39,9 @@ def predict(
 ) -> np.ndarray:
     """Predict an image file, and write its label map as a PNG file.
 
-    The image is predicted at once, through the config's test pipeline, or in sliding windows: if
-    `window` is given or `test_cfg` has mode "slide". Sliding windows see the image at its native
-    size; the pipeline and its resizing are left out.
+    The image is read and predicted as in testing: by the config's test pipeline, whole or in the
+    sliding windows of `test_cfg`. If `window` is given, the windows see the image as it was loaded,
+    at its native size; the pipeline's other steps, such as resizing, are left out, and named.
 
     Args:
         config_path: config file.
@@ -58,13 +64,14 @@ def predict(
     """
     check_labels_path(out)
     config = prepare_config(config_path, options=options)
-    window, stride = _choose_windows(config, window, stride)
+    pipeline = test_pipeline(config)
+    window, stride = _choose_windows(window, stride)
     model = load_model(config, checkpoint, device)
-    pixels = read_image(image)
     if window is None:
-        labels = predict_whole(model, config.test_dataloader.dataset.pipeline, pixels)
+        labels = predict_whole(model, pipeline, image)
     else:
-        labels = predict_sliding(model, pixels, window, stride)
+        _name_steps_left_out(pipeline)
+        labels = predict_sliding(model, load_image(pipeline, image)["img"], window, stride)
     write_labels(out, labels)
     return labels
 
@@ -90,45 +97,24 @@ def load_model(config: Config, checkpoint: str | Path, device: str | None = None
 
 
 @torch.no_grad()
-def predict_whole(model: nn.Module, pipeline: list[dict], image: np.ndarray) -> np.ndarray:
-    """Predict an image at once.
+def predict_whole(model: nn.Module, pipeline: list[dict], image: str | Path) -> np.ndarray:
+    """Predict an image file as in testing, in sliding windows if the model's `test_cfg` says so.
 
     Args:
         model: any segmentor.
-        pipeline: configs of the test pipeline, from `LoadImageFromFile` on.
-        image: (H, W, 3), uint8, blue first.
+        pipeline: configs of the steps, from loading on (`reading.test_pipeline`).
+        image: the file.
 
     Returns:
         (H, W), uint8, or uint16 for more than 256 classes.
 
     Raises:
-        ValueError: for a pipeline that begins with something else.
+        FileNotFoundError: if there is no such file.
+        ValueError: for a damaged image, or a pipeline that does not begin with loading it.
     """
     item = apply_test_pipeline(pipeline, image)
     (sample,) = model.test_step(pseudo_collate([item]))
     return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
-
-
-def apply_test_pipeline(pipeline: list[dict], image: np.ndarray) -> dict:
-    """Send an image, instead of a file, through a test pipeline.
-
-    Args:
-        pipeline: configs of its steps, from `LoadImageFromFile` on.
-        image: (H, W, 3), uint8, blue first.
-
-    Returns:
-        what the last step gives: `inputs` and `data_samples`.
-
-    Raises:
-        ValueError: for a pipeline that begins with something else.
-    """
-    first, *others = pipeline
-    if first["type"] != "LoadImageFromFile":
-        raise ValueError(
-            f"the test pipeline must begin with LoadImageFromFile, got {first['type']}"
-        )
-    others = [step for step in others if step["type"] != "LoadAnnotations"]
-    return Compose([dict(type="LoadImageFromNDArray"), *others])(dict(img=image))
 
 
 @torch.no_grad()
@@ -142,7 +128,7 @@ def predict_sliding(
 
     Args:
         model: any encoder-decoder.
-        image: (H, W, 3), uint8, blue first.
+        image: (H, W) or (H, W, C), as the test pipeline's first step loads it.
         window: (height, width) of a window, pixels; cut to the image where larger.
         stride: (down, right), from one window to the next, pixels.
 
@@ -166,7 +152,7 @@ def predict_sliding(
 
 def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Sequence[Tensor]:
     """Predict a window's (1, K, h, w) logits, the only ones."""
-    pixels = torch.from_numpy(image[window.slices]).permute(2, 0, 1)
+    pixels = torch.from_numpy(np.atleast_3d(image[window.slices])).permute(2, 0, 1)
     # The preprocessor records in the sample how it pads, to the right and below.
     batch = dict(inputs=[pixels], data_samples=[SegDataSample()])
     inputs = model.data_preprocessor(batch, training=False)["inputs"]
@@ -184,12 +170,9 @@ def _label_dtype(model: nn.Module) -> type[np.integer]:
 
 
 def _choose_windows(
-    config: Config, window: tuple[int, int] | None, stride: tuple[int, int] | None
+    window: tuple[int, int] | None, stride: tuple[int, int] | None
 ) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Take window and stride from the arguments, or else from `test_cfg`; None: the whole image."""
-    test_cfg = config.model.get("test_cfg") or {}
-    if window is None and test_cfg.get("mode") == "slide":
-        window, stride = test_cfg.crop_size, stride or test_cfg.stride
+    """Complete and check the window and stride that were asked for; None: as the config says."""
     if window is None:
         if stride is not None:
             raise ValueError("stride is that of sliding windows: give a window too")
@@ -198,6 +181,16 @@ def _choose_windows(
     stride = tuple(stride or (max(1, 2 * side // 3) for side in window))
     list_windows(window, window, stride)  # finds sizes out of range before anything is loaded
     return window, stride
+
+
+def _name_steps_left_out(pipeline: list[dict]) -> None:
+    names = [name for name in map(step_name, pipeline[1:]) if name != "PackSegInputs"]
+    if names:
+        Console(stderr=True).print(
+            "The windows see the image at its native size: the test pipeline's "
+            f"{', '.join(names)} left out. Without a window, the pipeline is followed.",
+            soft_wrap=True,
+        )
 
 
 def _choose_device(name: str | None) -> torch.device:

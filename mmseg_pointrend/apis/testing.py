@@ -14,6 +14,8 @@ from mmseg_pointrend.apis.configs import (
     prepare_config,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
+from mmseg_pointrend.apis.reading import step_name
+from mmseg_pointrend.engine import innermost_datasets
 
 
 def test(
@@ -91,12 +93,25 @@ def _augment(config: Config) -> None:
             raise ValueError(
                 f"tta needs {key} in the config, as mmsegmentation's data sets have it"
             )
-    config.test_dataloader.dataset.pipeline = config.tta_pipeline
+    for leaf in innermost_datasets(config.test_dataloader.dataset):
+        leaf.pipeline = _load_alike(config.tta_pipeline, leaf.pipeline)
     tta_model = dict(config.tta_model)
     # Other segmentors keep mmsegmentation's.
     if tta_model["type"] == "SegTTAModel" and names_type(config.model, "EncoderDecoder"):
         tta_model["type"] = "PointRendTTA"
     config.model = dict(**tta_model, module=config.model)
+
+
+def _load_alike(tta_pipeline: list[dict], pipeline: list[dict]) -> list[dict]:
+    """Let test-time augmentation load images as the test pipeline does; a loader of its own stays.
+
+    Data sets' `tta_pipeline` begins with a plain `LoadImageFromFile`, whatever was changed in the
+    test pipeline.
+    """
+    first, *others = tta_pipeline
+    if step_name(first) not in ("LoadImageFromFile", step_name(pipeline[0])):
+        return tta_pipeline
+    return [pipeline[0], *others]
 
 
 def _compare_with_coarse(config: Config) -> None:

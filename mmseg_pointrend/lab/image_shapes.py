@@ -6,6 +6,8 @@ import numpy as np
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
+from mmseg_pointrend.apis.reading import step_name, test_pipeline
+
 
 def image_shape(shape: Sequence[int]) -> tuple[int, int]:
     """Read (H, W), or (S,) for a square, as (H, W).
@@ -34,6 +36,11 @@ def training_shape(config: Config) -> tuple[int, int]:
     return tuple(size)
 
 
+def image_channels(config: Config) -> int:
+    """Find how many channels the network's images have: `backbone.in_channels`, 3 by default."""
+    return config.model.get("backbone", {}).get("in_channels", 3)
+
+
 def rendering_shape(config: Config) -> tuple[int, int]:
     """Find (H, W) of what the network is given in testing: an image, or a window that slides.
 
@@ -47,7 +54,7 @@ def rendering_shape(config: Config) -> tuple[int, int]:
     if test_cfg.get("mode") == "slide":
         return tuple(test_cfg["crop_size"])
     results = dict(img=np.zeros((*training_shape(config), 3), np.uint8))
-    for transform in config.get("test_dataloader", {}).get("dataset", {}).get("pipeline", ()):
-        if "Resize" in transform["type"] or "Pad" in transform["type"]:
+    for transform in test_pipeline(config) if config.get("test_dataloader") else ():
+        if "Resize" in step_name(transform) or "Pad" in step_name(transform):
             results = TRANSFORMS.build(transform)(results)
     return results["img"].shape[:2]

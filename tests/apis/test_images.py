@@ -6,11 +6,17 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-from mmseg_pointrend.apis.images import read_image, write_labels
+from mmseg_pointrend.apis.images import write_labels
+from mmseg_pointrend.apis.reading import load_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (31, 47, 3)).astype(np.uint8)
+
+
+def read_image(path: Path) -> np.ndarray:
+    return load_image([dict(type=LoadImageFromFile)], path)["img"]
 
 
 def save(path: Path, pixels: np.ndarray, **options: object) -> Path:

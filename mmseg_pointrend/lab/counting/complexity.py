@@ -13,13 +13,18 @@ from typing import TypeVar
 
 import torch
 from mmseg.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 import mmseg_pointrend.models  # noqa: F401 - registers the models
 from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
 from mmseg_pointrend.core import SubdivisionStep, pixel_centers
 from mmseg_pointrend.lab.counting.operator_cost import measure
-from mmseg_pointrend.lab.image_shapes import image_shape, rendering_shape, training_shape
+from mmseg_pointrend.lab.image_shapes import (
+    image_channels,
+    image_shape,
+    rendering_shape,
+    training_shape,
+)
 
 Result = TypeVar("Result")
 
@@ -105,8 +110,11 @@ def count_complexity(
         warnings.simplefilter("ignore")
         model = MODELS.build(config.model).eval().to("meta")
     with torch.device("meta"):
+        train_image, test_image = (
+            torch.empty(1, image_channels(config), *shape) for shape in (train_shape, test_shape)
+        )
         return Complexity(
-            _forward(model, train_shape, training=True), _forward(model, test_shape, training=False)
+            _forward(model, train_image, training=True), _forward(model, test_image, training=False)
         )
 
 
@@ -131,10 +139,10 @@ def count_steps(
         stages.append(Stage(name, *cost, points=step.points.shape[1]))
 
 
-def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> ForwardPass:
+def _forward(model: nn.Module, image: Tensor, training: bool) -> ForwardPass:
     """Run a model stage by stage; PointRend's heads predict points as they train, or render."""
     run = _Recorder()
-    features = run("backbone", model.backbone, partial(model.backbone, torch.empty(1, 3, *shape)))
+    features = run("backbone", model.backbone, partial(model.backbone, image))
     if model.with_neck:
         features = run("neck", model.neck, partial(model.neck, features))
     head = model.decode_head
@@ -162,6 +170,7 @@ def _forward(model: nn.Module, shape: tuple[int, int], training: bool) -> Forwar
         auxiliary = model.auxiliary_head
         for one in auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary]:
             run("auxiliary head", one, partial(one, features))
+    shape = (image.shape[2], image.shape[3])
     return ForwardPass(shape, run.stages, _add_up("total", run.stages), steps, dense)
 
 

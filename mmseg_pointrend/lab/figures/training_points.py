@@ -14,8 +14,9 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
 from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
-from mmseg_pointrend.apis.images import read_image
-from mmseg_pointrend.apis.prediction import apply_test_pipeline, load_model
+from mmseg_pointrend.apis.images import check_image
+from mmseg_pointrend.apis.prediction import load_model
+from mmseg_pointrend.apis.reading import apply_test_pipeline, test_pipeline
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
     Resize,
@@ -216,14 +217,14 @@ def _predict_image(
     options: dict | None,
 ) -> CoarsePrediction:
     config = prepare_config(config_path, options=options)
-    pixels = read_image(image)
+    check_image(image)  # before the model is built
     model = load_model(config, checkpoint, device)
     head = model.decode_head
     if not is_pointrend(model):
         raise ValueError(
             f"config {config_path} has no PointRend: model.decode_head is {type(head).__name__}"
         )
-    item = apply_test_pipeline(config.test_dataloader.dataset.pipeline, pixels)
+    item = apply_test_pipeline(test_pipeline(config), image)
     inputs = model.data_preprocessor(pseudo_collate([item]), training=False)["inputs"]
     logits = head.coarse_prediction(model.extract_feat(inputs)).float().cpu()
     return CoarsePrediction(logits, head.margin, head.threshold)

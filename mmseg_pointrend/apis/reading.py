@@ -1,0 +1,109 @@
+"""Image files, read and prepared as a config's test pipeline says, and by nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+from mmcv.transforms import LoadAnnotations
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmseg.registry import TRANSFORMS
+
+from mmseg_pointrend.apis.images import check_image
+from mmseg_pointrend.engine import innermost_datasets
+
+
+def test_pipeline(config: Config) -> list[dict]:
+    """Find the steps of a config's test pipeline that do not read labels.
+
+    Args:
+        config: as `prepare_config` gives it; its test data may lie in wrappers (`ConcatDataset`).
+
+    Returns:
+        configs of the steps; their types are names or classes.
+
+    Raises:
+        ValueError: for a config without a test pipeline, or with several that differ.
+    """
+    loader = config.get("test_dataloader") or {}
+    found = [leaf.get("pipeline") for leaf in innermost_datasets(loader.get("dataset") or {})]
+    if not found or not found[0]:
+        raise ValueError("the config has no test_dataloader.dataset.pipeline to read images by")
+    if any(pipeline != found[0] for pipeline in found):
+        raise ValueError(
+            f"the {len(found)} data sets of test_dataloader have different pipelines: leave one, "
+            "to say how an image is read"
+        )
+    return [step for step in found[0] if not _reads_labels(step)]
+
+
+# pytest collects functions of this name from modules that import it.
+test_pipeline.__test__ = False
+
+
+def step_name(step: dict) -> str:
+    """Name a step's type without its scope or module; it may be the class itself."""
+    found = step["type"]
+    return found.__name__ if isinstance(found, type) else str(found).rpartition(".")[2]
+
+
+def load_image(pipeline: list[dict], path: str | Path) -> dict:
+    """Read an image file by the first step of a pipeline.
+
+    Args:
+        pipeline: see `test_pipeline`.
+        path: the file.
+
+    Returns:
+        what the step gives; the pixels are `img`, (H, W) or (H, W, C).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not an image or is damaged, or for a pipeline that begins with
+            something else.
+    """
+    check_image(path)
+    unread = f"image {path} is damaged, or of a format that {step_name(pipeline[0])} does not read"
+    record = dict(img_path=str(path), reduce_zero_label=False, label_map=None, seg_fields=[])
+    step = TRANSFORMS.build(dict(pipeline[0]))
+    try:
+        results = step(record)
+    except KeyError as error:
+        raise _no_loader(pipeline) from error
+    except Exception as error:  # whatever the file makes the decoder raise
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{unread} ({reason})" if reason else unread) from error
+    if results is None:
+        raise ValueError(unread)
+    if not isinstance(results.get("img"), np.ndarray):
+        raise _no_loader(pipeline)
+    return results
+
+
+def apply_test_pipeline(pipeline: list[dict], path: str | Path) -> dict:
+    """Send an image file through a test pipeline.
+
+    Args:
+        pipeline: see `test_pipeline`.
+        path: the file.
+
+    Returns:
+        what the last step gives: `inputs` and `data_samples`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: see `load_image`.
+    """
+    return Compose([dict(step) for step in pipeline[1:]])(load_image(pipeline, path))
+
+
+def _reads_labels(step: dict) -> bool:
+    found = step["type"]
+    found = TRANSFORMS.get(found) if isinstance(found, str) else found
+    return isinstance(found, type) and issubclass(found, LoadAnnotations)
+
+
+def _no_loader(pipeline: list[dict]) -> ValueError:
+    return ValueError(
+        "the test pipeline must begin with LoadImageFromFile or another step that loads the image, "
+        f"got {step_name(pipeline[0])}"
+    )
