@@ -115,7 +115,7 @@ def test_predicting_what_is_no_image(tmp_path, fail) -> None:
     image.write_bytes(b"no image")
     arguments = (CONFIG, checkpoint, image, "--out", tmp_path / "out.png")
     line = fail("predict.py", *arguments)
-    assert f"image {image} is damaged, or of a format that OpenCV does not read" in line
+    assert f"image {image} is damaged, or of a format that LoadImageFromFile does not read" in line
     line = fail("predict.py", *arguments, "--window", 9, 0)
     assert "window must be two integers >= 1, got (9, 0)" in line
     assert not (tmp_path / "out.png").exists()
