@@ -29,7 +29,7 @@ class BoundaryIoUMetric(MeasureMetric):
         prefix: put before the names of the results; `boundary` by default.
 
     Results:
-        `mIoU@<d>px`, for a fraction `mIoU@<d>`, in percent, over the classes that occur there.
+        `mIoU_<d>px`, for a fraction `mIoU_<d>`, in percent, over the classes that occur there.
         Nothing if no image has labels.
 
     Raises:

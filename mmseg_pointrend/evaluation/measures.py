@@ -27,8 +27,8 @@ class IoUMeasures:
         ignore_index: label of void pixels.
 
     Attributes:
-        names: of the M measures: `mIoU`, `trimap/mIoU@<w>px`, `boundary/mIoU@<d>px` or, for a
-            fraction, `boundary/mIoU@<d>`.
+        names: of the M measures: `mIoU`, `trimap/mIoU_<w>px`, `boundary/mIoU_<d>px` or, for a
+            fraction, `boundary/mIoU_<d>`.
 
     Raises:
         TypeError: for widths or distances that are not a list or tuple.
@@ -56,8 +56,8 @@ class IoUMeasures:
         self.widths, self.distances = tuple(widths), tuple(distances)
         self.names = (
             *(["mIoU"] if whole else []),
-            *(f"trimap/mIoU@{width}px" for width in self.widths),
-            *(f"boundary/mIoU@{d}px" if isinstance(d, int) else f"boundary/mIoU@{d}"
+            *(f"trimap/mIoU_{width}px" for width in self.widths),
+            *(f"boundary/mIoU_{d}px" if isinstance(d, int) else f"boundary/mIoU_{d}"
               for d in self.distances),
         )  # fmt: skip
 

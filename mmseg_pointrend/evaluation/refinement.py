@@ -32,8 +32,8 @@ class RefinementMetric(MeasureMetric):
 
     Results:
         In percent, `coarse/<measure>`, `refined/<measure>` and `gain/<measure>` for the measures
-        `mIoU` (as mmsegmentation's `IoUMetric` computes it), `trimap/mIoU@<w>px` and
-        `boundary/mIoU@<d>` (`@<d>px` for an integer). NaN where no class occurs: without boundaries
+        `mIoU` (as mmsegmentation's `IoUMetric` computes it), `trimap/mIoU_<w>px` and
+        `boundary/mIoU_<d>` (`_<d>px` for an integer). NaN where no class occurs: without boundaries
         there are no trimaps. Nothing if no image has labels.
 
     Raises:

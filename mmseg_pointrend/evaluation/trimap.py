@@ -21,7 +21,7 @@ class TrimapIoUMetric(MeasureMetric):
         prefix: put before the names of the results; `trimap` by default.
 
     Results:
-        `mIoU@<w>px` for each width, in percent, over the classes that occur in the band; NaN
+        `mIoU_<w>px` for each width, in percent, over the classes that occur in the band; NaN
         if there are no boundaries. Nothing if no image has labels.
 
     Raises:

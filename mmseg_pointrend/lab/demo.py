@@ -27,9 +27,9 @@ CONFIGS = {
 #: Metric in the report -> metric of the test run.
 METRICS = {
     "mIoU": "mIoU",
-    "mIoU@2px": "trimap/mIoU@2px",
-    "mIoU@4px": "trimap/mIoU@4px",
-    "mIoU@8px": "trimap/mIoU@8px",
+    "mIoU_2px": "trimap/mIoU_2px",
+    "mIoU_4px": "trimap/mIoU_4px",
+    "mIoU_8px": "trimap/mIoU_8px",
 }
 #: Row of the report -> (model, prefix of its metrics in the model's test run).
 ROWS = {

@@ -19,12 +19,12 @@ def evaluate(items: list[dict], **arguments: object) -> dict:
 def test_counts_of_all_images_are_added_before_the_iou() -> None:
     items = samples(3)
     got = evaluate(items, distances=(1, 3))
-    assert got.keys() == {"boundary/mIoU@1px", "boundary/mIoU@3px"}
+    assert got.keys() == {"boundary/mIoU_1px", "boundary/mIoU_3px"}
     for distance in (1, 3):
         values = iou_slowly(items, "pred_sem_seg", "boundary", distance)
         assert len(values) == 4
         mean = sum(values) / len(values)
-        assert got[f"boundary/mIoU@{distance}px"] == pytest.approx(mean, abs=0.006)
+        assert got[f"boundary/mIoU_{distance}px"] == pytest.approx(mean, abs=0.006)
         assert 0 < mean < 90
 
 
@@ -34,15 +34,15 @@ def test_a_fraction_is_of_each_pictures_own_diagonal() -> None:
         for size in ((30, 40), (60, 80))
     ]
     for item, pixels in zip(items, (3, 6), strict=True):
-        fraction = evaluate([item], distances=(0.06,))["boundary/mIoU@0.06"]
-        assert fraction == evaluate([item], distances=(pixels,))[f"boundary/mIoU@{pixels}px"]
+        fraction = evaluate([item], distances=(0.06,))["boundary/mIoU_0.06"]
+        assert fraction == evaluate([item], distances=(pixels,))[f"boundary/mIoU_{pixels}px"]
 
 
 def test_right_where_the_truth_is_known_scores_100() -> None:
     """Whatever is predicted in the void, and wherever contours run through it."""
     truth = blobs(0)
     for wild in (truth % 255, torch.where(truth == 255, blobs(5, void=False), truth)):
-        assert evaluate([sample(truth, wild)]) == {"boundary/mIoU@0.02": 100.0}
+        assert evaluate([sample(truth, wild)]) == {"boundary/mIoU_0.02": 100.0}
 
 
 def test_by_hand() -> None:
@@ -59,7 +59,7 @@ def test_by_hand() -> None:
     # The ground's contour: the picture's edge, 44 pixels, and what surrounds the square by 1 pixel,
     # 28 pixels; of these the rows above and below share 7 each (8 long, moved by 1).
     ground = (44 + 14) / (44 + 28 + 28 - 14)
-    assert metric.evaluate(1)["boundary/mIoU@1px"] == round(50 * (ring + ground), 2)
+    assert metric.evaluate(1)["boundary/mIoU_1px"] == round(50 * (ring + ground), 2)
 
 
 @pytest.mark.parametrize("wrong", [0, 1.5])

@@ -27,8 +27,8 @@ def test_both_predictions_are_measured_as_by_sets_of_pixels() -> None:
     assert len(got) == 3 * 4
     for kind, field in FIELDS.items():
         for name, *measure in (
-            ("mIoU", "whole"), ("trimap/mIoU@2px", "trimap", 2), ("trimap/mIoU@5px", "trimap", 5),
-            ("boundary/mIoU@2px", "boundary", 2),
+            ("mIoU", "whole"), ("trimap/mIoU_2px", "trimap", 2), ("trimap/mIoU_5px", "trimap", 5),
+            ("boundary/mIoU_2px", "boundary", 2),
         ):  # fmt: skip
             values = iou_slowly(items, field, *measure)
             mean = sum(values) / len(values)
@@ -79,14 +79,14 @@ def test_the_table_by_hand() -> None:
     assert [row for row in rows if row] == [
         ["IoU (%)", "coarse", "refined", "gain"],
         ["mIoU", "58.33", "100.00", "+41.67"],
-        ["trimap/mIoU@1px", "25.00", "100.00", "+75.00"],
-        ["boundary/mIoU@1px", "58.33", "100.00", "+41.67"],
+        ["trimap/mIoU_1px", "25.00", "100.00", "+75.00"],
+        ["boundary/mIoU_1px", "58.33", "100.00", "+41.67"],
         ["", "", "", ""],
         ["sky", "50.00", "100.00", "+50.00"],
         ["tree", "66.67", "100.00", "+33.33"],
         ["never", "-", "-", "-"],
     ]
-    assert got["gain/mIoU"] == 41.67 and got["coarse/trimap/mIoU@1px"] == 25
+    assert got["gain/mIoU"] == 41.67 and got["coarse/trimap/mIoU_1px"] == 25
 
 
 def test_a_sample_without_a_coarse_prediction_names_the_setting() -> None:

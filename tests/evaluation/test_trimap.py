@@ -13,12 +13,12 @@ def test_counts_of_all_images_are_added_before_the_iou() -> None:
     for item in items:
         metric.process({}, [item])
     got = metric.evaluate(size=3)
-    assert list(got) == ["trimap/mIoU@1px", "trimap/mIoU@3px", "trimap/mIoU@8px"]
+    assert list(got) == ["trimap/mIoU_1px", "trimap/mIoU_3px", "trimap/mIoU_8px"]
     for width in (1, 3, 8):
         values = iou_slowly(items, "pred_sem_seg", "trimap", width)
         assert len(values) == 4
         mean = sum(values) / len(values)
-        assert got[f"trimap/mIoU@{width}px"] == pytest.approx(mean, abs=0.006)
+        assert got[f"trimap/mIoU_{width}px"] == pytest.approx(mean, abs=0.006)
         assert 0 < mean < 95
 
 
@@ -27,7 +27,7 @@ def test_a_perfect_prediction_scores_100() -> None:
     metric.dataset_meta = dict(classes=CLASSES)
     truth = blobs(0)
     metric.process({}, [sample(truth, truth % 255)])
-    assert metric.evaluate(size=1) == {"trimap/mIoU@2px": 100.0}
+    assert metric.evaluate(size=1) == {"trimap/mIoU_2px": 100.0}
 
 
 def test_wrong_widths_are_refused() -> None:

@@ -20,7 +20,7 @@ def test_demo(tmp_path: Path) -> None:
     assert report["seed"] == 3 and report["iterations"] == 2
     assert set(report["results"]) == {"baseline", "coarse", "pointrend"}
     for values in report["results"].values():
-        assert set(values) == {"mIoU", "mIoU@2px", "mIoU@4px", "mIoU@8px"}
+        assert set(values) == {"mIoU", "mIoU_2px", "mIoU_4px", "mIoU_8px"}
         assert all(0 <= value <= 100 for value in values.values())
     assert report["results"]["coarse"] != report["results"]["pointrend"]
     assert report["seconds"]["total"] > 0
@@ -41,7 +41,7 @@ def test_the_table_gives_mean_and_deviation() -> None:
     reports = [
         dict(
             results={
-                row: dict.fromkeys(("mIoU", "mIoU@2px", "mIoU@4px", "mIoU@8px"), value)
+                row: dict.fromkeys(("mIoU", "mIoU_2px", "mIoU_4px", "mIoU_8px"), value)
                 for row in ("baseline", "coarse", "pointrend")
             }
         )

@@ -33,7 +33,7 @@ def check_comparison(text: str, *classes: str) -> None:
     """A test has printed the coarse prediction's numbers beside the refined one's."""
     results = re.findall(r"Iter\(test\).*", text)[-1]
     numbers = {name: float(value) for name, value in re.findall(r" ([\w/@.]+): ([-\d.]+)", results)}
-    for measure in ("mIoU", "trimap/mIoU@8px", "trimap/mIoU@20px", "boundary/mIoU@0.02"):
+    for measure in ("mIoU", "trimap/mIoU_8px", "trimap/mIoU_20px", "boundary/mIoU_0.02"):
         coarse, refined, gain = (
             numbers[f"{kind}/{measure}"] for kind in ("coarse", "refined", "gain")
         )

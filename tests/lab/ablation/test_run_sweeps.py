@@ -164,7 +164,7 @@ def test_slurm_starts_what_is_left(story: Story) -> None:
 def test_tables_and_a_plot_are_written(story: Story) -> None:
     rows = story.rows("boundary-widths")
     assert list(rows) == [NAME, f"{NAME}_pointrend_coarse-map", f"{NAME}_pointrend"]
-    for metric in ("trimap/mIoU@2px", "trimap/mIoU@20px", "boundary/mIoU@0.02"):
+    for metric in ("trimap/mIoU_2px", "trimap/mIoU_20px", "boundary/mIoU_0.02"):
         assert all(0 < float(row[metric]) < 100 for row in rows.values())
     # The options of a test run arrive there.
     assert len({row["mIoU"] for row in rows.values()}) == 3

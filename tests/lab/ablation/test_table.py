@@ -10,8 +10,8 @@ from mmseg_pointrend.lab.ablation.plot import plot_rows
 from mmseg_pointrend.lab.ablation.results_table import Row, format_csv, format_markdown
 
 ROWS = [
-    Row("a", 0, {"mIoU": 50.0, "trimap/mIoU@2px": 10.0}),
-    Row("a", 1, {"mIoU": 52.0, "trimap/mIoU@2px": 20.0}),
+    Row("a", 0, {"mIoU": 50.0, "trimap/mIoU_2px": 10.0}),
+    Row("a", 1, {"mIoU": 52.0, "trimap/mIoU_2px": 20.0}),
     Row("b", 0, {"mIoU": 40.0, "refined/gain": 1.5}),
     Row("c", 0, {"mIoU": float("nan")}),
 ]
@@ -19,7 +19,7 @@ ROWS = [
 
 def test_csv_has_a_line_for_each_variant_and_seed() -> None:
     assert format_csv(ROWS).splitlines() == [
-        "variant,seed,mIoU,trimap/mIoU@2px,refined/gain",
+        "variant,seed,mIoU,trimap/mIoU_2px,refined/gain",
         "a,0,50.0,10.0,",
         "a,1,52.0,20.0,",
         "b,0,40.0,,1.5",
@@ -29,7 +29,7 @@ def test_csv_has_a_line_for_each_variant_and_seed() -> None:
 
 def test_markdown_has_means_and_deviations() -> None:
     assert format_markdown(ROWS).splitlines() == [
-        "| variant | seeds | mIoU | trimap/mIoU@2px | refined/gain |",
+        "| variant | seeds | mIoU | trimap/mIoU_2px | refined/gain |",
         "|---|---|---|---|---|",
         "| a | 2 | 51.00 ± 1.41 | 15.00 ± 7.07 | - |",
         "| b | 1 | 40.00 | - | 1.50 |",
@@ -50,7 +50,7 @@ def test_the_plot_shows_something(
 ) -> None:
     rows = [
         Row(variant, seed, {"aAcc": 90.0, "mIoU": 50.0 + seed}
-            | {f"trimap/mIoU@{width}px": 20.0 + width + seed for width in widths})
+            | {f"trimap/mIoU_{width}px": 20.0 + width + seed for width in widths})
         for variant in "ab" for seed in (0, 1)
     ]  # fmt: skip
     plot_rows(rows, "title", tmp_path / "plot.png", over_widths)
