@@ -36,7 +36,7 @@ def tables() -> Iterator[list[list[str]]]:
 def metric(header: str) -> str:
     """Turn a column's name into the metric's."""
     name = header.removeprefix("scenes, ")
-    return name if name == "mIoU" else f"trimap/mIoU@{name.replace(' ', '')}"
+    return name if name == "mIoU" else f"trimap/mIoU_{name.replace(' ', '')}"
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)

@@ -83,9 +83,13 @@ class Run:
         return all(self.result(options) is not None for options in self.tests)
 
     def result(self, options: dict) -> dict[str, float] | None:
-        """Read the metrics of a test; None if it is not finished."""
+        """Read the metrics of a test, by the names they have now; None if it is not finished."""
         file = self.test_folder(options) / "result.json"
-        return json.loads(file.read_text())["metrics"] if file.is_file() else None
+        if not file.is_file():
+            return None
+        metrics = json.loads(file.read_text())["metrics"]
+        # Older files say mIoU@2px.
+        return {name.replace("mIoU@", "mIoU_"): value for name, value in metrics.items()}
 
     def test_folder(self, options: dict) -> Path:
         """Find the folder of a test: equal options, equal folder."""
