@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from PIL import Image
 
-from mmseg_pointrend.engine import LabelCheckHook
-from mmseg_pointrend.engine.label_check_hook import describe_absent, innermost_datasets
+from mmseg_pointrend.datasets.label_maps import describe_absent
+from mmseg_pointrend.engine import LabelCheckHook, innermost_datasets
 from tests.tools.folders import write_ade20k, write_cityscapes
 
 PIPELINE = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
