@@ -1,9 +1,13 @@
 """What command-line tools share: one clear line for a user's mistake, a traceback for a bug."""
 
 import argparse
+import contextlib
 import functools
+import json
 import os
 import sys
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,13 +28,16 @@ _USER_ERRORS = (
 )
 # Where a mistake in a config surfaces that only the library can notice.
 _CONFIG_MODULES = ("mmengine.config", "mmengine.registry")
+# What gloo and NCCL say in a process whose peer has ended: it is not what ended the job.
+_SIGNS_OF_A_LOST_PEER = ("closed by peer", "reset by peer", "remote process exited")
 
 
 def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
     """Decorate a tool's `main`: mistakes of the user end it with one line and exit status 2.
 
     A mistake of the user is an error that this package raises on purpose, or one in the text of a
-    config. Anything else is a bug and keeps its traceback.
+    config. Anything else is a bug and keeps its traceback. Under torchrun what ended a process is
+    also told at the end of the job.
     """
 
     @functools.wraps(main)
@@ -38,11 +45,20 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
         try:
             compat.setup()
             main()
-        except _USER_ERRORS as error:
-            if os.environ.get(TRACEBACK_VARIABLE) or not _is_user_mistake(error):
+        except Exception as error:
+            if (
+                os.environ.get(TRACEBACK_VARIABLE)
+                or not isinstance(error, _USER_ERRORS)
+                or not _is_user_mistake(error)
+            ):
+                if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PEER):
+                    _tell_torchrun(traceback.format_exc())
                 raise
+            line = _one_line(error)
+            _tell_torchrun(line)
             sys.stdout.flush()
-            sys.exit(_report(error))
+            print(line, file=sys.stderr)
+            sys.exit(2)
 
     return run
 
@@ -76,15 +92,25 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _report(error: Exception) -> int:
+def _one_line(error: Exception) -> str:
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, ConnectionError):
         message += (
             "; give a local file with --cfg-options model.pretrained=FILE, or start from random "
             "weights with model.pretrained=None"
         )
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return f"error: {' '.join(message.split())}"
+
+
+def _tell_torchrun(text: str) -> None:
+    """Write what ended this process where torchrun looks for it, in the form that it reads."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    # The time tells torchrun which process failed first.
+    details = {"py_callstack": text, "timestamp": str(int(time.time()))}
+    with contextlib.suppress(OSError):  # as on a full disk: the error itself matters more
+        Path(path).write_text(json.dumps({"message": {"message": text, "extraInfo": details}}))
 
 
 def _is_user_mistake(error: Exception) -> bool:

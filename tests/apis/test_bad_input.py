@@ -1,5 +1,7 @@
 """Mistakes of the user end a tool with one line that names them, and with nothing harmed."""
 
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from mmseg_pointrend.apis.console import command_line_tool
 from tests.tools.folders import SHALLOW, small_options, write_cityscapes
@@ -142,3 +145,37 @@ def test_a_traceback_can_be_asked_for(monkeypatch) -> None:
     monkeypatch.setenv("POINTREND_TRACEBACK", "1")
     with pytest.raises(FileNotFoundError):
         tool()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("steps must be 0 or more, got -1"), "error: steps must be 0 or more, got -1"),
+        (RuntimeError("a bug"), "Traceback .*RuntimeError: a bug\n"),
+        # The peer that closed it is what failed.
+        (RuntimeError("gloo: Connection closed by peer [::1]:99"), None),
+    ],
+)
+def test_torchrun_is_told_what_ended_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str | None
+) -> None:
+    """The file is read by torchrun's own class."""
+    path = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(path))
+    monkeypatch.setattr(
+        "mmseg_pointrend.apis.console._is_user_mistake", lambda error: type(error) is ValueError
+    )
+
+    @command_line_tool
+    def main() -> None:
+        raise error
+
+    before = int(time.time())
+    with pytest.raises((SystemExit, RuntimeError)):
+        main()
+    assert path.exists() == (told is not None)
+    if told is not None:
+        failure = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file=str(path))
+        assert before <= failure.timestamp <= time.time()
+        assert re.fullmatch(told, failure.message["extraInfo"]["py_callstack"], re.DOTALL)
+        assert "To enable traceback" not in str(ChildFailedError("train.py", {0: failure}))
