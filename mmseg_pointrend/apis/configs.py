@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import MODELS
 from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
 from mmseg_pointrend.compat.distributed import prepare_cpu_processes
+from mmseg_pointrend.datasets.found_pictures import find_pictures
 from mmseg_pointrend.engine import innermost_datasets
 
 compat.setup()
@@ -148,33 +149,19 @@ def check_checkpoint(path: str | Path) -> None:
 
 
 def check_data(config: Config, split: str) -> None:
-    """Find missing and empty data folders.
+    """Find missing and empty data folders, lists of files and class names.
 
     Args:
         config: the whole config.
         split: "train", "val" or "test".
 
     Raises:
-        FileNotFoundError: if a folder does not exist.
-        ValueError: if there are no images in it.
+        FileNotFoundError: if a folder or list does not exist.
+        ValueError: if there are no images in it, or no class names for the metrics.
     """
     loader = config.get(f"{split}_dataloader")
     if not loader:
         return
-    name = f"{split}_dataloader.dataset"
     for leaf in innermost_datasets(loader.dataset):
-        where = ", ".join(
-            f"{key}={leaf[key]!r}"
-            for key in ("data_root", "data_prefix", "ann_file", "img_suffix")
-            if leaf.get(key)
-        )
-        dataset = DATASETS.build(dict(leaf, lazy_init=True))
-        try:
-            records = dataset.load_data_list()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{name}: {error.filename or error} does not exist; set data_root ({where})"
-            ) from error
-        if not records:
-            suffix = getattr(dataset, "img_suffix", "")
-            raise ValueError(f"{name}: no images *{suffix} found ({where})")
+        needs_classes = bool(config.get(f"{split}_evaluator"))
+        find_pictures(leaf, f"{split}_dataloader.dataset", needs_classes)

@@ -7,6 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from mmseg_pointrend.datasets.found_pictures import describe_pictures
 from mmseg_pointrend.datasets.label_maps import (
     describe_absent,
     inspect_label_maps,
@@ -18,6 +19,8 @@ from mmseg_pointrend.datasets.wrappers import innermost_datasets
 @HOOKS.register_module()
 class LabelCheckHook(Hook):
     """Read every label map once before training, and stop at one that cannot be trained on.
+
+    Before training and testing it logs how many pictures there are, and how many were passed over.
 
     A label that is no class otherwise shows as an index error deep in a loss, on a GPU as an
     assertion that names neither file nor label; other faults do not show at all. Files are read
@@ -41,6 +44,9 @@ class LabelCheckHook(Hook):
         Raises:
             ValueError: naming the file, what is wrong with it, and what would be right.
         """
+        _log_pictures(runner, "train", runner.train_dataloader.dataset)
+        if runner.val_loop is not None:
+            _log_pictures(runner, "val", runner.val_dataloader.dataset)
         if runner.iter > 0:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -52,6 +58,10 @@ class LabelCheckHook(Hook):
         if runner.val_loop is not None:
             for dataset in innermost_datasets(runner.val_dataloader.dataset):
                 self.check(dataset, model.num_classes)
+
+    def before_test(self, runner: Runner) -> None:
+        """Log how many pictures are tested."""
+        _log_pictures(runner, "test", runner.test_dataloader.dataset)
 
     def check(self, dataset: BaseDataset, num_classes: int) -> set[int]:
         """Check one data set; on distributed ranks all raise if one finds a fault.
@@ -82,3 +92,10 @@ class LabelCheckHook(Hook):
             if message is not None:
                 raise ValueError(message)
         return set().union(*(labels for labels, _ in reports))
+
+
+def _log_pictures(runner: Runner, split: str, dataset: BaseDataset) -> None:
+    for count, warning in describe_pictures(list(innermost_datasets(dataset))):
+        runner.logger.info(f"{split}_dataloader.dataset: {count}")
+        if warning is not None:
+            runner.logger.warning(f"{split}_dataloader.dataset: {warning}")

@@ -1,6 +1,8 @@
 """Labels outside the classes are found before training, by file."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -121,3 +123,14 @@ def test_wrapped_data_sets_are_opened(tmp_path: Path) -> None:
     assert list(innermost_datasets(config)) == [leaf, leaf]
     inner = list(innermost_datasets(DATASETS.build(config)))
     assert [(type(one).__name__, len(one)) for one in inner] == [("CityscapesDataset", 4)] * 2
+
+
+def test_a_test_says_how_many_pictures_it_found(tmp_path: Path) -> None:
+    dataset = cityscapes(write_cityscapes(tmp_path))
+    folder = tmp_path / "leftImg8bit/train"
+    (folder / "aachen/more.PNG").write_bytes(b"")
+    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset), logger=Mock())
+    LabelCheckHook().before_test(runner)
+    runner.logger.info.assert_called_once_with(f"test_dataloader.dataset: 4 pictures in {folder}")
+    (message,) = runner.logger.warning.call_args.args
+    assert message.startswith(f"test_dataloader.dataset: passed over in {folder}: 1 *.PNG; ")

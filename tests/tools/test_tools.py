@@ -104,7 +104,8 @@ def test_two_classes_of_ones_own(tmp_path: Path, call_tool) -> None:
     data, work = write_two_classes(tmp_path / "data"), tmp_path / "work"
     config = ROOT / "configs/pointrend/pointrend_r50_my-dataset-512x1024.py"
     options = ("--work-dir", work, *small_options(data), *SHALLOW)
-    call_tool("train.py", config, *options)
+    printed = call_tool("train.py", config, *options)
+    assert "train_dataloader.dataset: 4 pictures in" in printed
     for number, extra in enumerate(((), ("--tta",))):
         out = tmp_path / f"out{number}"
         printed = call_tool(
@@ -112,6 +113,7 @@ def test_two_classes_of_ones_own(tmp_path: Path, call_tool) -> None:
             "model.decode_head.threshold=0.4",
         )  # fmt: skip
         check_comparison(printed, "background", "crack")
+        assert "test_dataloader.dataset: 2 pictures in" in printed
         for path in out.iterdir():
             labels = np.array(Image.open(path))
             assert labels.shape == (67, 131) and set(np.unique(labels)) <= {0, 1}
