@@ -1,7 +1,10 @@
 """Two processes that exchange their counts through gloo, against one process with all images."""
 
+import datetime
 import json
 import os
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -26,10 +29,23 @@ def evaluate(kind: str, items: list[dict]) -> dict:
 
 
 def run_rank(rank: int, folder: str) -> None:
+    try:
+        measure(rank, folder)
+    except BaseException:
+        # Of several ranks that fail, `spawn` shows one, which may be the one that lost its peer.
+        print(f"rank {rank}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        raise
+
+
+def measure(rank: int, folder: str) -> None:
     os.chdir(folder)
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
+        "gloo",
+        init_method=f"file://{folder}/meeting",
+        rank=rank,
+        world_size=2,
+        timeout=datetime.timedelta(minutes=5),
     )
     items = samples(IMAGES)
     # In turns, and the first once more, so that both have as many.
