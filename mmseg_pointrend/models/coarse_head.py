@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmseg_pointrend.core import Resize
 from mmseg_pointrend.models.feature_maps import indices_of
-from mmseg_pointrend.models.losses import ignored_loss, modules_of
+from mmseg_pointrend.models.known_pixels import ignored_loss, modules_of
 
 #: What a head makes of the feature maps: logits, or a sequence that begins with them.
 CoarseOutput = Tensor | Sequence[Tensor]

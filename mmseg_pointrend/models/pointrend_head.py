@@ -37,7 +37,9 @@ from mmseg_pointrend.models.coarse_head import (
     run_coarse_head,
 )
 from mmseg_pointrend.models.feature_maps import check_feature_maps, indices_of
-from mmseg_pointrend.models.losses import build_losses, check_binary_loss, masked_losses, modules_of
+from mmseg_pointrend.models.known_pixels import count_known_pixels
+from mmseg_pointrend.models.loss_checks import check_head_losses
+from mmseg_pointrend.models.losses import build_losses, masked_losses
 from mmseg_pointrend.models.parts import (
     build_margin,
     build_sampler,
@@ -117,8 +119,8 @@ class PointRendHead(BaseModule):
         self.point_head = MODELS.build(complete_point_config(point_head, classes))
         check_point_head(self.point_head)
         self.loss_point = build_losses(loss_point, self.out_channels)
-        for loss in modules_of(self.coarse_head.loss_decode):
-            check_binary_loss("coarse_head.loss_decode", loss, self.out_channels)
+        check_head_losses("coarse_head", self.coarse_head, self.out_channels)
+        count_known_pixels(self.coarse_head)
         self._register_load_state_dict_pre_hook(_rename_upstream_keys)
 
     @property

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from mmseg_pointrend.core import Window, decide, list_windows, slide_labels, warp_map, warp_size
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
-from mmseg_pointrend.models.losses import modules_of
+from mmseg_pointrend.models.known_pixels import count_known_pixels, modules_of
+from mmseg_pointrend.models.loss_checks import check_head_losses
 from mmseg_pointrend.models.restoring import padding, restore, restoring_warp
 
 
@@ -59,8 +60,8 @@ class PointRend(EncoderDecoder):
         **kwargs: see `EncoderDecoder`.
 
     Raises:
-        ValueError: for an output scale that is not positive, or an auxiliary head for other classes
-            than the decode head's.
+        ValueError: for an output scale that is not positive, an auxiliary head for other classes
+            than the decode head's, or a loss of it that cannot work.
     """
 
     def __init__(
@@ -73,7 +74,12 @@ class PointRend(EncoderDecoder):
     ) -> None:
         super().__init__(*args, **kwargs)
         if self.with_auxiliary_head:
-            check_auxiliary_heads(self.decode_head, modules_of(self.auxiliary_head))
+            heads = modules_of(self.auxiliary_head)
+            check_auxiliary_heads(self.decode_head, heads)
+            for head in heads:
+                channels = getattr(head, "out_channels", self.decode_head.num_classes)
+                check_head_losses("auxiliary_head", head, channels)
+                count_known_pixels(head)
         if not output_scale > 0:
             raise ValueError(f"output_scale must be > 0, got {output_scale}")
         self.predict_logits = predict_logits

@@ -238,7 +238,7 @@ def test_parts_of_a_wrapped_head_are_overridden_and_survive_a_dump(tmp_path: Pat
     for found in (config, load_config(tmp_path / "dumped.py")):
         head = MODELS.build(found.model).decode_head
         assert head.coarse_head.channels == 16 and head.coarse_head.num_classes == 5
-        assert type(head.coarse_head.loss_decode).__name__ == "DiceLoss"
+        assert type(head.coarse_head.loss_decode.loss).__name__ == "DiceLoss"
 
 
 def test_a_config_of_the_first_version_loads() -> None:
