@@ -16,6 +16,13 @@ custom_hooks = [
     dict(type="LabelCheckHook"),
     # Keeps checkpoints loadable with torch.load(weights_only=True).
     dict(type="PlainCheckpointHook"),
+    # Compares a checkpoint with the model.
+    dict(type="WeightsCheckHook"),
+    # A resumed training follows this config, and is the one that was not interrupted.
+    dict(type="ResumeHook"),
+    dict(type="RepeatableHook"),
+    # On SIGTERM and Ctrl-C: finishes the iteration, saves, says how to go on.
+    dict(type="InterruptionHook"),
 ]
 
 # One view's logits at a time instead of those of all; for every EncoderDecoder.

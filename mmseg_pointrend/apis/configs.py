@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
@@ -18,7 +19,14 @@ from mmseg_pointrend.engine import innermost_datasets
 compat.setup()
 
 #: Hooks that every training should have, whatever a config says of `custom_hooks`.
-SAFETY_HOOKS = ("LabelCheckHook", "PlainCheckpointHook")
+SAFETY_HOOKS = (
+    "LabelCheckHook",
+    "PlainCheckpointHook",
+    "WeightsCheckHook",
+    "ResumeHook",
+    "RepeatableHook",
+    "InterruptionHook",
+)
 
 
 def shipped_config(name: str) -> Path:
@@ -62,6 +70,9 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         *config.custom_hooks,
         *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
     ]
+    checkpoint = config.get("default_hooks", {}).get("checkpoint")
+    if checkpoint and checkpoint.get("type") in ("CheckpointHook", CheckpointHook):
+        checkpoint["type"] = "SafeCheckpointHook"
     return config
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 import contextlib
+import errno
 import functools
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -26,6 +28,8 @@ _USER_ERRORS = (
     ConnectionError,
     ImportError,
 )
+# A full disk, a quota, a limit on the size of files, a folder that must not be written to.
+_MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 # Where a mistake in a config surfaces that only the library can notice.
 _CONFIG_MODULES = ("mmengine.config", "mmengine.registry")
 # What gloo and NCCL say in a process whose peer has ended: it is not what ended the job.
@@ -45,12 +49,12 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
         try:
             compat.setup()
             main()
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         except Exception as error:
-            if (
-                os.environ.get(TRACEBACK_VARIABLE)
-                or not isinstance(error, _USER_ERRORS)
-                or not _is_user_mistake(error)
-            ):
+            status = None if os.environ.get(TRACEBACK_VARIABLE) else _exit_status(error)
+            if status is None:
                 if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PEER):
                     _tell_torchrun(traceback.format_exc())
                 raise
@@ -58,7 +62,7 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
             _tell_torchrun(line)
             sys.stdout.flush()
             print(line, file=sys.stderr)
-            sys.exit(2)
+            sys.exit(status)
 
     return run
 
@@ -92,7 +96,17 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _exit_status(error: Exception) -> int | None:
+    """Tell the status that an error ends a tool with; None for a bug."""
+    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
+        return 1
+    return 2 if isinstance(error, _USER_ERRORS) and _is_user_mistake(error) else None
+
+
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in _MACHINE_ERRORS:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"error: {where}{error.strerror}"
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, ConnectionError):
         message += (

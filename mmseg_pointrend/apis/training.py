@@ -4,13 +4,16 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
     prepare_config,
 )
+from mmseg_pointrend.datasets.draws import make_repeatable
+from mmseg_pointrend.datasets.workers import shield_workers
+from mmseg_pointrend.engine.checkpoint_folder import find_newest, read_progress
 
 
 def train(
@@ -22,13 +25,13 @@ def train(
     launcher: str = "none",
     local_rank: int | None = None,
 ) -> Runner:
-    """Train what a config describes.
+    """Train what a config describes; killed at any moment, it can go on from a checkpoint.
 
     Args:
         config_path: config file.
         work_dir: where logs and checkpoints go; work_dirs/<config's name> by default.
-        resume: a checkpoint to go on from, or "auto" for the latest one in `work_dir` (from the
-            start if there is none).
+        resume: a checkpoint to go on from, or "auto" for the newest complete one in `work_dir`
+            (from the start if there is none).
         amp: train in mixed precision.
         options: dotted config keys and values that override the file.
         launcher: "none", "pytorch", "slurm" or "mpi".
@@ -39,7 +42,9 @@ def train(
 
     Raises:
         FileNotFoundError: if the config, a checkpoint or a data folder does not exist.
-        ValueError: for settings or labels out of range, or no images.
+        ValueError: for settings or labels out of range, no images, or a checkpoint that no
+            training can go on from.
+        SystemExit: after SIGTERM or SIGINT, once the iteration is saved.
     """
     config = prepare_config(config_path, work_dir, options, launcher, local_rank)
     _choose_start(config, resume)
@@ -54,15 +59,25 @@ def train(
 
 def _choose_start(config: Config, resume: str | None) -> None:
     """Decide which checkpoint to go on from (weights, optimizer, iteration) or to start from."""
-    if resume == "auto":
-        resume = find_latest_checkpoint(config.work_dir)  # None if there is none
-    config.resume = resume is not None
-    if resume is not None:
-        config.load_from = resume
-    if config.get("load_from"):
+    found = find_newest(config.work_dir) if resume == "auto" else resume
+    config.resume = found is not None
+    done = 0
+    if found is not None:
+        check_checkpoint(found)
+        progress = read_progress(found)
+        done, config.load_from = progress.iteration, str(found)
+        if config.setdefault("randomness", {}).get("seed") is None:
+            config.randomness.seed = progress.seed
+    elif config.get("load_from"):
         check_checkpoint(config.load_from)
+    if config.get("load_from"):
         # The checkpoint replaces the weights that would otherwise be downloaded first.
         config.model.pretrained = None
+    if config.get("train_dataloader"):
+        make_repeatable(config.train_dataloader, done)
+        shield_workers(config.train_dataloader)
+    if config.get("val_dataloader"):
+        shield_workers(config.val_dataloader)
 
 
 def enable_amp(config: Config) -> None:

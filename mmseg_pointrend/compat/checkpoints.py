@@ -89,6 +89,7 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         FileNotFoundError: if there is no such file.
         UnsafeCheckpointError: if the file holds more than tensors and plain Python data.
         DamagedCheckpointError: if the file is not a complete checkpoint.
+        CheckpointError: if it holds something else than a dict, or more than the memory takes.
     """
     path = Path(filename).expanduser()
     if path.is_dir():
@@ -97,7 +98,9 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         raise FileNotFoundError(f"Checkpoint file {path} does not exist.")
     _check_container(path)
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except MemoryError:
+        raise CheckpointError(f"{path} asks for more memory than there is.") from None
     except pickle.UnpicklingError as error:
         # "from None" here and below: torch's own text advises to switch the safety off.
         raise _explain_refusal(str(path), str(error)) from None
@@ -110,6 +113,8 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
             raise _explain_damage(path, str(error).partition("\n")[0]) from None
         # Among the rest: weights saved on CUDA without map_location, which torch explains well.
         raise
+    _check_contents(path, checkpoint)
+    return checkpoint
 
 
 def load_from_http(
@@ -223,12 +228,37 @@ def _check_container(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name.rpartition("/")[2] for name in archive.namelist()}
+            unpacked = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile:
         raise _explain_damage(path, "its end is missing") from None
     if "constants.pkl" in members:
         raise _refuse_program(path)
     if "data.pkl" not in members:
         raise _explain_damage(path, "a zip archive of something else")
+    # torch.save does not compress: what grows when it is opened may grow without an end.
+    if unpacked > path.stat().st_size:
+        raise UnsafeCheckpointError(
+            f"{path} ({path.stat().st_size} bytes) unpacks to {unpacked} bytes; torch.save writes "
+            "nothing compressed. Write it anew with torch.save, if you trust its source."
+        )
+
+
+def _check_contents(path: Path, checkpoint: Any) -> None:
+    """Check that a file holds a dict, and in it one of weights.
+
+    Raises:
+        CheckpointError: if it does not.
+    """
+    for name, value in (("it", checkpoint), ("its state_dict", _state_dict(checkpoint))):
+        if not isinstance(value, dict):
+            raise CheckpointError(
+                f"{path} is no checkpoint of a model: {name} is a {type(value).__name__}, not a "
+                "dict of names and tensors."
+            )
+
+
+def _state_dict(checkpoint: Any) -> Any:
+    return checkpoint.get("state_dict", {}) if isinstance(checkpoint, dict) else {}
 
 
 def _refuse_program(path: Path) -> UnsafeCheckpointError:

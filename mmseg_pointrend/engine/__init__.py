@@ -4,7 +4,21 @@ from mmseg_pointrend.compat import setup
 
 setup()
 
+from mmseg_pointrend.engine.interruption_hook import InterruptionHook  # noqa: E402
 from mmseg_pointrend.engine.label_check_hook import LabelCheckHook, innermost_datasets  # noqa: E402
 from mmseg_pointrend.engine.plain_checkpoint_hook import PlainCheckpointHook  # noqa: E402
+from mmseg_pointrend.engine.repeatable_hook import RepeatableHook  # noqa: E402
+from mmseg_pointrend.engine.resume_hook import ResumeHook  # noqa: E402
+from mmseg_pointrend.engine.safe_checkpoint_hook import SafeCheckpointHook  # noqa: E402
+from mmseg_pointrend.engine.weights_check_hook import WeightsCheckHook  # noqa: E402
 
-__all__ = ["LabelCheckHook", "PlainCheckpointHook", "innermost_datasets"]
+__all__ = [
+    "InterruptionHook",
+    "LabelCheckHook",
+    "PlainCheckpointHook",
+    "RepeatableHook",
+    "ResumeHook",
+    "SafeCheckpointHook",
+    "WeightsCheckHook",
+    "innermost_datasets",
+]

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib
 import os
 import pickle
 import re
@@ -19,6 +20,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 
 from mmseg_pointrend.compat import checkpoints, setup
 from mmseg_pointrend.compat.checkpoints import (
+    CheckpointError,
     DamagedCheckpointError,
     UnsafeCheckpointError,
     load_from_http,
@@ -155,6 +157,123 @@ def test_a_zip_archive_of_another_kind_says_so_in_one_line(tmp_path):
     with pytest.raises(DamagedCheckpointError, match="not a complete") as error:
         load_from_local(path)
     assert "\n" not in str(error.value)
+
+
+class Call:
+    """Calls a function when it is unpickled."""
+
+    def __init__(self, module: str, name: str, *arguments: object) -> None:
+        self.module, self.name, self.arguments = module, name, arguments
+
+    def __reduce__(self):
+        return getattr(importlib.import_module(self.module), self.name), self.arguments
+
+
+# Ways to a file named "executed", and ways to other harm; {} stands for its path.
+CALLS = [
+    ("os", "system", "touch {}"),
+    ("os", "mkdir", "{}"),
+    ("os", "putenv", "EXECUTED", "1"),
+    ("os", "remove", "{}"),
+    ("subprocess", "Popen", ["touch", "{}"]),
+    ("subprocess", "check_output", ["touch", "{}"]),
+    ("subprocess", "run", ["touch", "{}"]),
+    ("builtins", "eval", "open({!r}, 'w')"),
+    ("builtins", "exec", "open({!r}, 'w')"),
+    ("builtins", "compile", "open({!r}, 'w')", "a", "exec"),
+    ("builtins", "getattr", "{}", "upper"),
+    ("builtins", "__import__", "antigravity"),
+    ("builtins", "setattr", "{}", "a", 1),
+    ("builtins", "open", "{}", "w"),
+    ("importlib", "import_module", "this"),
+    ("runpy", "run_path", "{}"),
+    ("shutil", "rmtree", "{}"),
+    ("pathlib", "Path", "{}"),
+    ("pickle", "loads", b"cos\nsystem\n(S'touch {}'\ntR."),
+    ("torch", "load", "{}"),
+    ("torch.hub", "load", "a/b", "c"),
+    ("torch.serialization", "load", "{}"),
+    ("numpy", "load", "{}"),
+    ("functools", "partial", print, "{}"),
+    ("operator", "attrgetter", "a"),
+    ("operator", "methodcaller", "touch"),
+    ("code", "interact"),
+    ("socket", "create_connection", ("127.0.0.1", 9)),
+    ("urllib.request", "urlopen", "file://{}"),
+]
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call[0]}.{call[1]}")
+@pytest.mark.parametrize("key", ["state_dict", "meta"])
+def test_no_call_in_a_checkpoint_is_made(tmp_path, call, zipped, key):
+    executed = tmp_path / "executed"
+
+    def fill(part):
+        if isinstance(part, list):
+            return [fill(inner) for inner in part]
+        if isinstance(part, bytes):
+            return part.replace(b"{}", str(executed).encode())
+        return (
+            part.replace("{!r}", repr(str(executed))).replace("{}", str(executed))
+            if isinstance(part, str)
+            else part
+        )
+
+    path = tmp_path / "a.pth"
+    content = {"state_dict": dict(WEIGHTS), "meta": {}}
+    content[key]["x"] = Call(call[0], call[1], *map(fill, call[2:]))
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(UnsafeCheckpointError, match=r"a.pth holds more than weights"):
+        load_from_local(path)
+    assert list(tmp_path.iterdir()) == [path] and "EXECUTED" not in os.environ
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ([1, 2], "it is a list"),
+        (torch.ones(2), "it is a Tensor"),
+        ("text", "it is a str"),
+        (None, "it is a NoneType"),
+        ({"state_dict": [1]}, "its state_dict is a list"),
+        ({"state_dict": None}, "its state_dict is a NoneType"),
+    ],
+)
+def test_another_type_says_so_in_one_line(tmp_path, content, found, zipped):
+    path = tmp_path / "a.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(
+        CheckpointError, match=f"a.pth is no checkpoint of a model: {found}"
+    ) as error:
+        load_from_local(path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_that_grows_when_it_is_opened_is_refused(tmp_path):
+    whole, path = save(tmp_path / "whole.pth"), tmp_path / "bomb.pth"
+    with (
+        zipfile.ZipFile(whole) as source,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for member in source.infolist():
+            target.writestr(member.filename, source.read(member))
+        target.writestr("archive/data/9", bytes(10_000_000))
+    with pytest.raises(
+        UnsafeCheckpointError, match=r"bomb.pth \(\d+ bytes\) unpacks to 1\d{7} bytes"
+    ):
+        load_from_local(path)
+
+
+def test_more_memory_than_there_is_says_so_in_one_line(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save(
+        {"a": Call("builtins", "bytearray", 2**62)}, path, _use_new_zipfile_serialization=True
+    )
+    with pytest.raises(CheckpointError) as error:
+        load_from_local(path)
+    assert str(path) in str(error.value)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

@@ -1,0 +1,49 @@
+"""Weights of another model, found when they are loaded."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import BaseLoop, Runner
+from mmseg.registry import HOOKS
+
+from mmseg_pointrend.engine.weights_check import (
+    check_weights,
+    describe_fit,
+    explain_unset,
+    fit_weights,
+    weights_of,
+)
+
+
+@HOOKS.register_module()
+class WeightsCheckHook(Hook):
+    """Compare a loaded checkpoint with the model.
+
+    mmengine sets what fits, lists the rest in a warning and goes on with random weights.
+
+    Args:
+        allow_unset: go on although a tested or resumed model keeps initial values. A training that
+            starts from `load_from` always may; it says in one line what was loaded.
+    """
+
+    def __init__(self, allow_unset: bool = False) -> None:
+        self.allow_unset = allow_unset
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Compare.
+
+        Raises:
+            ValueError: for weights that are not finite, or leave some unset that are needed.
+        """
+        name = runner.cfg.get("load_from") or runner.work_dir
+        weights = weights_of(checkpoint)
+        check_weights(name, weights)
+        fit = fit_weights(runner.model, weights)
+        training = isinstance(runner._train_loop, BaseLoop)
+        if training and not runner._resume:
+            print_log(f"Weights from {name}: {describe_fit(fit)}", "current")
+            return
+        needed = fit if training else fit.for_prediction()
+        if needed.unset and not self.allow_unset:
+            raise ValueError(f"checkpoint {name} {explain_unset(needed)}")
