@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import add_config_options, add_unset_option, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,6 +30,7 @@ def parse_args() -> argparse.Namespace:
         help="pixels from one window to the next (default: two thirds of the window)",
     )
     parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: cuda if there is one)")
+    add_unset_option(parser)
     add_config_options(parser)
     return parser.parse_args()
 
@@ -49,6 +50,7 @@ def main() -> None:
         stride=args.stride,
         device=args.device,
         options=args.cfg_options,
+        allow_unset=args.allow_unset,
     )
     print(f"Written: {args.out}")
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_runner_options, command_line_tool
+from mmseg_pointrend.apis.console import add_runner_options, add_unset_option, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,6 +15,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation: several scales, and flipped"
     )
+    add_unset_option(parser)
     add_runner_options(parser)
     return parser.parse_args()
 
@@ -35,6 +36,7 @@ def main() -> None:
         options=args.cfg_options,
         launcher=args.launcher,
         local_rank=args.local_rank,
+        allow_unset=args.allow_unset,
     )
 
 

@@ -83,6 +83,15 @@ def add_runner_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
 
 
+def add_unset_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets a model predict with weights of another one."""
+    parser.add_argument(
+        "--allow-unset",
+        action="store_true",
+        help="go on although the checkpoint leaves weights of the model at their initial values",
+    )
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that overrides settings of a config."""
     from mmengine.config import DictAction

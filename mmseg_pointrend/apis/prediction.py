@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from rich.console import Console
@@ -25,6 +24,7 @@ from mmseg_pointrend.apis.reading import (
     test_pipeline,
 )
 from mmseg_pointrend.core import Window, decide, list_windows, slide_labels
+from mmseg_pointrend.engine.weights_check import load_weights
 
 
 def predict(
@@ -36,6 +36,7 @@ def predict(
     stride: tuple[int, int] | None = None,
     device: str | None = None,
     options: dict | None = None,
+    allow_unset: bool = False,
 ) -> np.ndarray:
     """Predict an image file, and write its label map as a PNG file.
 
@@ -54,19 +55,20 @@ def predict(
             default.
         device: where the model runs; by default a GPU if torch sees one.
         options: dotted config keys and values that override the file.
+        allow_unset: go on although the checkpoint leaves weights of the model at initial values.
 
     Returns:
         (H, W), what was written.
 
     Raises:
         FileNotFoundError: if the config, the checkpoint or the image does not exist.
-        ValueError: for a damaged image, or settings out of range.
+        ValueError: for a damaged image, settings out of range, or weights of another model.
     """
     check_labels_path(out)
     config = prepare_config(config_path, options=options)
     pipeline = test_pipeline(config)
     window, stride = _choose_windows(window, stride)
-    model = load_model(config, checkpoint, device)
+    model = load_model(config, checkpoint, device, allow_unset)
     if window is None:
         labels = predict_whole(model, pipeline, image)
     else:
@@ -76,23 +78,29 @@ def predict(
     return labels
 
 
-def load_model(config: Config, checkpoint: str | Path, device: str | None = None) -> nn.Module:
+def load_model(
+    config: Config,
+    checkpoint: str | Path,
+    device: str | None = None,
+    allow_unset: bool = False,
+) -> nn.Module:
     """Build a config's model and load its weights, ready to predict.
 
     Args:
         config: as `prepare_config` gives it.
         checkpoint: weights, opened with `weights_only=True`.
         device: where to put it; by default a GPU if torch sees one.
+        allow_unset: go on although the checkpoint leaves weights of the model at initial values.
 
     Raises:
         FileNotFoundError: if the checkpoint does not exist.
-        ValueError: for a device that is not there.
+        ValueError: for a device that is not there, or weights of another model.
     """
     place = _choose_device(device)
     check_checkpoint(checkpoint)
     config.model.pretrained = None  # the checkpoint replaces these weights
     model = MODELS.build(config.model)
-    load_checkpoint(model, str(checkpoint), map_location="cpu")
+    load_weights(model, checkpoint, allow_unset)
     return model.to(place).eval()
 
 

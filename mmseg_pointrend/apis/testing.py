@@ -28,6 +28,7 @@ def test(
     options: dict | None = None,
     launcher: str = "none",
     local_rank: int | None = None,
+    allow_unset: bool = False,
 ) -> dict[str, float]:
     """Measure a checkpoint on the config's test data.
 
@@ -44,17 +45,21 @@ def test(
         options: dotted config keys and values that override the file.
         launcher: "none", "pytorch", "slurm" or "mpi".
         local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
+        allow_unset: go on although the checkpoint leaves weights of the model at initial values.
 
     Returns:
         the metrics by name.
 
     Raises:
         FileNotFoundError: if the config, the checkpoint or a data folder does not exist.
-        ValueError: for contradicting settings, or no images.
+        ValueError: for contradicting settings, no images, or weights of another model.
     """
     config = prepare_config(config_path, work_dir, options, launcher, local_rank)
     check_checkpoint(checkpoint)
     config.load_from = str(checkpoint)
+    for hook in config.custom_hooks:
+        if hook["type"] == "WeightsCheckHook":
+            hook["allow_unset"] = allow_unset
     check_data(config, "test")
     if out is not None:
         _write_predictions(config, str(out))

@@ -1,10 +1,12 @@
 """Whether a checkpoint's weights are those of a model."""
 
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 #: What predictions do without.
@@ -79,11 +81,30 @@ def fit_weights(model: nn.Module, weights: dict[str, Tensor]) -> Fit:
     )
 
 
+def load_weights(model: nn.Module, path: str | Path, allow_unset: bool = False) -> None:
+    """Load a checkpoint into a model that is to predict.
+
+    Args:
+        model: its parameters and buffers are set.
+        path: checkpoint, a file or an address.
+        allow_unset: go on although weights of the model keep their initial values.
+
+    Raises:
+        ValueError: for weights that are not finite or of another model, or a damaged checkpoint.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location="cpu")
+    weights = weights_of(checkpoint)
+    check_weights(path, weights)
+    fit = fit_weights(model, weights).for_prediction()
+    if fit.unset and not allow_unset:
+        raise ValueError(f"checkpoint {path} {explain_unset(fit)}")
+
+
 def explain_unset(fit: Fit) -> str:
     """Say how many weights are left unset, which, and what the checkpoint looks like."""
     return (
         f"leaves {len(fit.unset)} of {fit.total} weights of the model unset "
-        f"({_first(fit.unset)}): {_guess(fit)}"
+        f"({_first(fit.unset)}): {_guess(fit)}; with allow_unset they stay at their initial values"
     )
 
 

@@ -54,7 +54,7 @@ def test_a_coarse_model() -> None:
     assert text.startswith(
         f"leaves 4 of {fit.total} weights of the model unset (decode_head.point_head"
     )
-    assert text.endswith("and 1 more): it looks like a coarse model without a point head")
+    assert "and 1 more): it looks like a coarse model without a point head; with allow" in text
 
 
 def test_another_number_of_classes() -> None:
@@ -74,7 +74,9 @@ def test_no_name_fits() -> None:
 
 def test_another_backbone() -> None:
     weights = {name.replace("backbone.", "backbone.stem."): v for name, v in saved(Model()).items()}
-    assert explain_unset(fit_weights(Model(), weights)).endswith("a model with another backbone")
+    assert "it looks like a model with another backbone" in explain_unset(
+        fit_weights(Model(), weights)
+    )
 
 
 def test_predictions_need_no_auxiliary_head_and_no_count_of_batches() -> None:
