@@ -6,7 +6,15 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import nn
 
+from mmseg_pointrend.datasets.agreement import (
+    check_crop_size,
+    check_ignored,
+    ignored_in_data,
+    ignored_in_metrics,
+    ignored_in_model,
+)
 from mmseg_pointrend.datasets.found_pictures import describe_pictures
 from mmseg_pointrend.datasets.label_maps import (
     describe_absent,
@@ -50,6 +58,7 @@ class LabelCheckHook(Hook):
         if runner.iter > 0:
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_agreement(runner, model)
         training = list(innermost_datasets(runner.train_dataloader.dataset))
         seen = set().union(*(self.check(dataset, model.num_classes) for dataset in training))
         absent = describe_absent(seen, training[0], model.num_classes)
@@ -60,8 +69,13 @@ class LabelCheckHook(Hook):
                 self.check(dataset, model.num_classes)
 
     def before_test(self, runner: Runner) -> None:
-        """Log how many pictures are tested."""
+        """Log how many pictures are tested.
+
+        Raises:
+            ValueError: if data set and metrics ignore different labels.
+        """
         _log_pictures(runner, "test", runner.test_dataloader.dataset)
+        check_ignored(_ignored_in_split(runner, "test"))
 
     def check(self, dataset: BaseDataset, num_classes: int) -> set[int]:
         """Check one data set; on distributed ranks all raise if one finds a fault.
@@ -76,6 +90,11 @@ class LabelCheckHook(Hook):
                 another size than its picture.
         """
         names = dataset.metainfo.get("classes")
+        if names is not None and len(names) == 1:
+            raise ValueError(
+                f"{type(dataset).__name__} has one class, {names[0]!r}; the background is a class, "
+                f'too: set metainfo=dict(classes=("background", {names[0]!r}))'
+            )
         if names is not None and len(names) != num_classes:
             raise ValueError(
                 f"decode_head.num_classes={num_classes}, but {type(dataset).__name__} has "
@@ -92,6 +111,32 @@ class LabelCheckHook(Hook):
             if message is not None:
                 raise ValueError(message)
         return set().union(*(labels for labels, _ in reports))
+
+
+def check_agreement(runner: Runner, model: nn.Module) -> None:
+    """Compare the settings of a training's model, data and metrics.
+
+    Raises:
+        ValueError: naming two settings that disagree.
+    """
+    places = _ignored_in_split(runner, "train") | ignored_in_model(model)
+    if runner.val_loop is not None:
+        places |= _ignored_in_split(runner, "val")
+    check_ignored(places)
+    for dataset in innermost_datasets(runner.train_dataloader.dataset):
+        check_crop_size(dataset, getattr(model.data_preprocessor, "size", None))
+
+
+def _ignored_in_split(runner: Runner, split: str) -> dict[str, int]:
+    places: dict[str, int] = {}
+    inner = list(innermost_datasets(getattr(runner, f"{split}_dataloader").dataset))
+    for number, dataset in enumerate(inner):
+        suffix = f"[{number}]" if len(inner) > 1 else ""
+        places |= ignored_in_data(dataset, f"{split}_dataloader.dataset{suffix}")
+    if split != "train":
+        metrics = getattr(runner, f"{split}_loop").evaluator.metrics
+        places |= ignored_in_metrics(metrics, f"{split}_evaluator")
+    return places
 
 
 def _log_pictures(runner: Runner, split: str, dataset: BaseDataset) -> None:

@@ -36,9 +36,14 @@ def resolve_classes(
         ignore_index: label of pixels that count in no loss.
 
     Raises:
-        ValueError: for `out_channels` other than `num_classes`, or 1 for two classes, or a
-            threshold outside (0, 1).
+        ValueError: for a single class, for `out_channels` other than `num_classes`, or 1 for two
+            classes, or a threshold outside (0, 1).
     """
+    if num_classes == 1:
+        raise ValueError(
+            "num_classes must be 2 or more, got 1: the background is a class, too; for one logit "
+            "set num_classes=2 and out_channels=1"
+        )
     if out_channels is None:
         out_channels = num_classes
     if out_channels == 1:

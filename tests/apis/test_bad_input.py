@@ -51,6 +51,15 @@ def fail(call_tool) -> Callable[..., str]:
         ("model.decode_head.coarse_head.type=NoSuchHead", "NoSuchHead is not in the"),
         ("model.decode_head.colour=red", "unexpected keyword argument 'colour'"),
         ("load_from=nowhere.pth", "checkpoint nowhere.pth does not exist"),
+        ("model.decode_head.num_classes=1", "num_classes must be 2 or more, got 1: the background"),
+        (
+            "val_evaluator.ignore_index=11",
+            "dataset.ignore_index=255, but val_evaluator IoUMetric.ignore_index=11",
+        ),
+        (
+            "model.data_preprocessor.size=(64,96)",
+            "RandomCrop.crop_size=(64, 64), but model.data_preprocessor.size=(64, 96)",
+        ),
         ("train_dataloader.dataset.data_root=nowhere", "nowhere/leftImg8bit/train"),
     ],
 )

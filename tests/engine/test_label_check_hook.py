@@ -90,6 +90,15 @@ def test_a_number_of_classes_that_differs_is_named(tmp_path: Path) -> None:
         LabelCheckHook().check(cityscapes(write_cityscapes(tmp_path)), 5)
 
 
+def test_a_single_class_is_told_that_the_background_is_one(tmp_path: Path) -> None:
+    config = cityscapes_config(write_cityscapes(tmp_path))
+    config |= dict(type="BaseSegDataset", metainfo=dict(classes=("crack",)))
+    init_default_scope("mmseg")
+    dataset = DATASETS.build(dict(config, img_suffix="_leftImg8bit.png"))
+    with pytest.raises(ValueError, match=r"one class, 'crack'; .*\(\"background\", 'crack'\)"):
+        LabelCheckHook().check(dataset, 2)
+
+
 def test_masks_of_0_and_255_are_explained(tmp_path: Path) -> None:
     """255 is ignored, so the foreground of such masks would never be seen."""
     write_cityscapes(tmp_path)
@@ -129,8 +138,13 @@ def test_a_test_says_how_many_pictures_it_found(tmp_path: Path) -> None:
     dataset = cityscapes(write_cityscapes(tmp_path))
     folder = tmp_path / "leftImg8bit/train"
     (folder / "aachen/more.PNG").write_bytes(b"")
-    runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset), logger=Mock())
+    loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=[SimpleNamespace(ignore_index=255)]))
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(test_dataloader=loader, test_loop=loop, logger=Mock())
     LabelCheckHook().before_test(runner)
     runner.logger.info.assert_called_once_with(f"test_dataloader.dataset: 4 pictures in {folder}")
     (message,) = runner.logger.warning.call_args.args
     assert message.startswith(f"test_dataloader.dataset: passed over in {folder}: 1 *.PNG; ")
+    loop.evaluator.metrics[0].ignore_index = 0
+    with pytest.raises(ValueError, match=r"test_dataloader.dataset.ignore_index=255, but test_ev"):
+        LabelCheckHook().before_test(runner)
