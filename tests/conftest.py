@@ -31,3 +31,13 @@ def call_tool(
     yield ToolCaller(monkeypatch, capfd)
     # They hold streams that end with the test.
     forget_runs()
+
+
+@pytest.fixture(scope="module")
+def random_weights() -> Iterator[None]:
+    """Let checkpoints be empty in this process: models keep their random weights."""
+    from mmseg_pointrend.apis import prediction
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "load_weights", lambda *arguments: None)
+        yield

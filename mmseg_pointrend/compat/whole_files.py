@@ -19,12 +19,12 @@ from mmengine.fileio import LocalBackend, io, register_backend
 def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name when it is complete.
 
-    It is written aside, to `.<name>.part`, flushed to the disk and renamed. After an error nothing
-    is left of it, and what had its name before is as it was; after a kill, the part remains, and
-    the next who writes the file replaces it. Missing folders are made.
+    It is written aside, to `.<name>.<process>.part`, flushed to the disk and renamed. After an
+    error nothing is left of it, and what had its name before is as it was; after a kill, the part
+    remains. Missing folders are made. Of several processes that write a file, the last one's stays.
 
     Args:
-        path: where the file goes; one writer at a time.
+        path: where the file goes.
 
     Yields:
         the open file.
@@ -33,7 +33,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
         OSError: if it cannot be written, naming `path`.
     """
     path = Path(os.path.realpath(path))  # a link stays a link
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -29,6 +30,9 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Find the folder and the checkpoints that a resumed run keeps."""
         super().before_train(runner)
+        if is_main_process():
+            for part in Path(self.out_dir).glob(".*.pth.*.part"):  # killed while it was written
+                part.unlink()
         resumed = runner.iter > 0
         self.saved_iter = runner.iter if resumed else None
         self.last_ckpt = self._here(runner.message_hub.get_info("last_ckpt")) if resumed else None

@@ -121,6 +121,7 @@ def test_a_damaged_checkpoint(data, tmp_path, fail) -> None:
     assert str(path) in line and "not a complete checkpoint" in line
 
 
+@pytest.mark.usefixtures("random_weights")
 def test_predicting_what_is_no_image(tmp_path, fail) -> None:
     checkpoint, image = tmp_path / "weights.pth", tmp_path / "image.png"
     torch.save(dict(state_dict={}, meta={}), checkpoint)

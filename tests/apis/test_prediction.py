@@ -15,6 +15,8 @@ from mmseg_pointrend.apis.prediction import load_model, predict, predict_sliding
 from mmseg_pointrend.apis.reading import load_image, test_pipeline
 from tests.memory import peak_bytes
 
+pytestmark = pytest.mark.usefixtures("random_weights")
+
 POINTREND = shipped_config("pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
 BASELINE = shipped_config("sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py")
 BINARY = {

@@ -19,6 +19,8 @@ from mmseg_pointrend.apis.prediction import load_model, predict_whole
 from mmseg_pointrend.apis.reading import apply_test_pipeline, load_image, test_pipeline
 from mmseg_pointrend.apis.testing import _augment
 
+pytestmark = pytest.mark.usefixtures("random_weights")
+
 POINTREND = shipped_config("pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
 PLAIN = [dict(type="LoadImageFromFile"), dict(type="PackSegInputs")]
 CLASSES = [

@@ -62,7 +62,22 @@ def test_after_a_kill_the_old_file_is_there_and_can_be_replaced(tmp_path: Path) 
     assert path.read_bytes() == b"old"
     with whole_file(path) as file:
         file.write(b"newer")
-    assert path.read_bytes() == b"newer" and list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"newer"
+
+
+def test_several_processes_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with whole_file(path) as file:
+        file.write(b"one")
+        file.flush()
+
+        def write() -> None:
+            with whole_file(path) as other:
+                other.write(b"other")
+
+        assert in_a_process(write) == 0
+        assert path.read_bytes() == b"other"
+    assert path.read_bytes() == b"one" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_disk_that_takes_no_more(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def train_killed(
         if status != -signal.SIGKILL:
             raise RuntimeError(f"a training failed:\n{log.read_text()[-3000:]}")
         newest = find_newest(work_dir) if work_dir.exists() else None
-        writing = work_dir.exists() and any(work_dir.glob(".*.pth.part"))
+        writing = work_dir.exists() and any(work_dir.glob(".*.pth.*.part"))
         yield Kill(after, writing, read_progress(newest).iteration if newest else 0)
     if finish(start_training(config, work_dir, log, resume="auto")):
         raise RuntimeError(f"the last training failed:\n{log.read_text()[-3000:]}")

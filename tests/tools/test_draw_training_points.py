@@ -10,7 +10,7 @@ from mmseg_pointrend.apis.configs import shipped_config
 from tests.lab.figures.test_training_points import CONFIG, save_weights
 from tests.tools.commands import tool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("random_weights")]
 NAME = "analysis_tools/draw_training_points.py"
 
 

@@ -23,6 +23,8 @@ from mmseg_pointrend.lab.figures.training_points import (
     draw_training_points,
 )
 
+pytestmark = pytest.mark.usefixtures("random_weights")
+
 CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 
 
