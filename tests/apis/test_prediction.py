@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
+from mmseg import registry
 from PIL import Image
 from torch import nn
 
@@ -14,8 +15,6 @@ from mmseg_pointrend.apis.configs import prepare_config, shipped_config
 from mmseg_pointrend.apis.prediction import load_model, predict, predict_sliding, predict_whole
 from mmseg_pointrend.apis.reading import load_image, test_pipeline
 from tests.memory import peak_bytes
-
-pytestmark = pytest.mark.usefixtures("random_weights")
 
 POINTREND = shipped_config("pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
 BASELINE = shipped_config("sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py")
@@ -50,9 +49,9 @@ def save_weights(path: Path, options: dict, folder: Path) -> tuple[Config, Path]
     """Write random weights that disagree everywhere; with one channel, half above a threshold."""
     config = prepare_config(path, options=options)
     checkpoint = folder / "weights.pth"
-    torch.save(dict(state_dict={}, meta={}), checkpoint)
     torch.manual_seed(0)
-    model = load_model(config, checkpoint, "cpu")
+    config.model.pretrained = None
+    model = registry.MODELS.build(config.model)
     for parameter in model.decode_head.parameters():
         nn.init.normal_(parameter, std=0.3)
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
