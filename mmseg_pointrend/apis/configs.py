@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
@@ -61,19 +60,20 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     if options:
         config.merge_from_dict(options)
     config.setdefault("custom_hooks", [])
-    # A type may be a class, or a name with its scope.
-    present = {
-        getattr(hook["type"], "__name__", str(hook["type"]).rpartition(".")[2])
-        for hook in config.custom_hooks
-    }
+    present = {hook_name(hook) for hook in config.custom_hooks}
     config.custom_hooks = [
         *config.custom_hooks,
         *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
     ]
     checkpoint = config.get("default_hooks", {}).get("checkpoint")
-    if checkpoint and checkpoint.get("type") in ("CheckpointHook", CheckpointHook):
+    if checkpoint and hook_name(checkpoint) == "CheckpointHook":
         checkpoint["type"] = "SafeCheckpointHook"
     return config
+
+
+def hook_name(hook: dict) -> str:
+    """Name a hook's type, which may be a class, or a name with its scope."""
+    return getattr(hook["type"], "__name__", str(hook["type"]).rpartition(".")[2])
 
 
 def prepare_config(

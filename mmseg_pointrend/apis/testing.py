@@ -10,6 +10,7 @@ import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
+    hook_name,
     names_type,
     prepare_config,
 )
@@ -58,7 +59,7 @@ def test(
     check_checkpoint(checkpoint)
     config.load_from = str(checkpoint)
     for hook in config.custom_hooks:
-        if hook["type"] == "WeightsCheckHook":
+        if hook_name(hook) == "WeightsCheckHook":
             hook["allow_unset"] = allow_unset
     check_data(config, "test")
     if out is not None:

@@ -96,8 +96,14 @@ def load_weights(model: nn.Module, path: str | Path, allow_unset: bool = False) 
     weights = weights_of(checkpoint)
     check_weights(path, weights)
     fit = fit_weights(model, weights).for_prediction()
-    if fit.unset and not allow_unset:
-        raise ValueError(f"checkpoint {path} {explain_unset(fit)}")
+    if not allow_unset:
+        check_fit(path, fit)
+
+
+def check_fit(name: object, fit: Fit) -> None:
+    """Raise ValueError if a checkpoint, called by its name, leaves weights of a model unset."""
+    if fit.unset:
+        raise ValueError(f"checkpoint {name} {explain_unset(fit)}")
 
 
 def explain_unset(fit: Fit) -> str:

@@ -8,9 +8,9 @@ from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
 from mmseg_pointrend.engine.weights_check import (
+    check_fit,
     check_weights,
     describe_fit,
-    explain_unset,
     fit_weights,
     weights_of,
 )
@@ -44,6 +44,5 @@ class WeightsCheckHook(Hook):
         if training and not runner._resume:
             print_log(f"Weights from {name}: {describe_fit(fit)}", "current")
             return
-        needed = fit if training else fit.for_prediction()
-        if needed.unset and not self.allow_unset:
-            raise ValueError(f"checkpoint {name} {explain_unset(needed)}")
+        if not self.allow_unset:
+            check_fit(name, fit if training else fit.for_prediction())

@@ -104,7 +104,7 @@ def test_hooks_that_keep_runs_safe_survive_a_config_that_sets_others(tmp_path: P
     assert sorted(kinds) == sorted(SAFETY_HOOKS)
 
 
-@pytest.mark.parametrize("kind", ["CheckpointHook", CheckpointHook])
+@pytest.mark.parametrize("kind", ["CheckpointHook", "mmengine.CheckpointHook", CheckpointHook])
 def test_checkpoints_are_saved_safely(kind: object) -> None:
     config = load_config(CONFIG, {"default_hooks.checkpoint.type": kind})
     assert config.default_hooks.checkpoint.type == "SafeCheckpointHook"
