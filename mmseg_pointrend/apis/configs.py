@@ -21,6 +21,7 @@ compat.setup()
 SAFETY_HOOKS = (
     "LabelCheckHook",
     "PlainCheckpointHook",
+    "RestoringHook",
     "WeightsCheckHook",
     "ResumeHook",
     "RepeatableHook",
@@ -60,20 +61,20 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     if options:
         config.merge_from_dict(options)
     config.setdefault("custom_hooks", [])
-    present = {hook_name(hook) for hook in config.custom_hooks}
+    present = {type_name(hook) for hook in config.custom_hooks}
     config.custom_hooks = [
         *config.custom_hooks,
         *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
     ]
     checkpoint = config.get("default_hooks", {}).get("checkpoint")
-    if checkpoint and hook_name(checkpoint) == "CheckpointHook":
+    if checkpoint and type_name(checkpoint) == "CheckpointHook":
         checkpoint["type"] = "SafeCheckpointHook"
     return config
 
 
-def hook_name(hook: dict) -> str:
-    """Name a hook's type, which may be a class, or a name with its scope."""
-    return getattr(hook["type"], "__name__", str(hook["type"]).rpartition(".")[2])
+def type_name(config: dict) -> str:
+    """Name the type of a part of a config, which may be a class, or a name with its scope."""
+    return getattr(config["type"], "__name__", str(config["type"]).rpartition(".")[2])
 
 
 def prepare_config(
@@ -104,7 +105,9 @@ def prepare_config(
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
     fit_to_machine(config)
-    init_default_scope(config.get("default_scope") or "mmseg")
+    # Configs whose types are classes often have None; names, as of our hooks, need a scope.
+    config.default_scope = config.get("default_scope") or "mmseg"
+    init_default_scope(config.default_scope)
     return config
 
 
@@ -123,7 +126,7 @@ def fit_to_machine(config: Config) -> None:
 
 def _replace_sync_bn(node: object) -> None:
     if isinstance(node, dict):
-        if node.get("type") == "SyncBN":
+        if node.get("type") in ("SyncBN", nn.SyncBatchNorm):
             node["type"] = "BN"
         for value in node.values():
             _replace_sync_bn(value)

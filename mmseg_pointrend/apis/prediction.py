@@ -24,6 +24,7 @@ from mmseg_pointrend.apis.reading import (
     test_pipeline,
 )
 from mmseg_pointrend.core import Window, decide, list_windows, slide_labels
+from mmseg_pointrend.datasets.traced_pipeline import check_undone_by_mmseg
 from mmseg_pointrend.engine.weights_check import load_weights
 
 
@@ -118,9 +119,12 @@ def predict_whole(model: nn.Module, pipeline: list[dict], image: str | Path) -> 
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for a damaged image, or a pipeline that does not begin with loading it.
+        ValueError: for a damaged image, or a pipeline that does not begin with loading it or does
+            what cannot be undone.
     """
     item = apply_test_pipeline(pipeline, image)
+    if not getattr(model, "follows_undo", False):
+        check_undone_by_mmseg([item["data_samples"]], "the test pipeline")
     (sample,) = model.test_step(pseudo_collate([item]))
     return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmseg.registry import TRANSFORMS
 
 from mmseg_pointrend.apis.images import check_image
+from mmseg_pointrend.datasets.traced_pipeline import TracedPipeline
 from mmseg_pointrend.engine import innermost_datasets
 
 
@@ -91,9 +91,10 @@ def apply_test_pipeline(pipeline: list[dict], path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: see `load_image`.
+        ValueError: see `load_image` and `TracedPipeline`.
     """
-    return Compose([dict(step) for step in pipeline[1:]])(load_image(pipeline, path))
+    steps = [dict(step) for step in pipeline[1:]]
+    return TracedPipeline(steps, "the test pipeline")(load_image(pipeline, path))
 
 
 def _reads_labels(step: dict) -> bool:

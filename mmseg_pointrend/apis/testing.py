@@ -10,9 +10,9 @@ import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
-    hook_name,
     names_type,
     prepare_config,
+    type_name,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
 from mmseg_pointrend.apis.reading import step_name
@@ -59,7 +59,7 @@ def test(
     check_checkpoint(checkpoint)
     config.load_from = str(checkpoint)
     for hook in config.custom_hooks:
-        if hook_name(hook) == "WeightsCheckHook":
+        if type_name(hook) == "WeightsCheckHook":
             hook["allow_unset"] = allow_unset
     check_data(config, "test")
     if out is not None:
@@ -103,7 +103,7 @@ def _augment(config: Config) -> None:
         leaf.pipeline = _load_alike(config.tta_pipeline, leaf.pipeline)
     tta_model = dict(config.tta_model)
     # Other segmentors keep mmsegmentation's.
-    if tta_model["type"] == "SegTTAModel" and names_type(config.model, "EncoderDecoder"):
+    if type_name(tta_model) == "SegTTAModel" and names_type(config.model, "EncoderDecoder"):
         tta_model["type"] = "PointRendTTA"
     config.model = dict(**tta_model, module=config.model)
 

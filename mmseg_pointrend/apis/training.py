@@ -10,6 +10,7 @@ from mmseg_pointrend.apis.configs import (
     check_checkpoint,
     check_data,
     prepare_config,
+    type_name,
 )
 from mmseg_pointrend.datasets.draws import make_repeatable
 from mmseg_pointrend.datasets.workers import shield_workers
@@ -89,7 +90,8 @@ def enable_amp(config: Config) -> None:
     if not torch.cuda.is_available():
         raise ValueError("amp needs a GPU, and torch sees none; leave --amp out")
     wrapper = config.optim_wrapper
-    kind = wrapper.setdefault("type", "OptimWrapper")
+    wrapper.setdefault("type", "OptimWrapper")
+    kind = type_name(wrapper)
     if kind == "AmpOptimWrapper":
         return
     if kind != "OptimWrapper":

@@ -16,3 +16,13 @@ def innermost_datasets(dataset: object) -> Iterator[object]:
         yield from innermost_datasets(dataset.dataset)
     else:
         yield dataset
+
+
+def mixing_wrappers(dataset: object) -> Iterator[object]:
+    """Yield the wrappers that have a pipeline of their own, as mmsegmentation's for mosaics."""
+    inner = list(getattr(dataset, "datasets", ())) or [getattr(dataset, "dataset", None)]
+    if inner != [None] and hasattr(dataset, "pipeline_types"):
+        yield dataset
+    for one in inner:
+        if one is not None:
+            yield from mixing_wrappers(one)

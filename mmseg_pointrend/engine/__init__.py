@@ -8,6 +8,7 @@ from mmseg_pointrend.engine.interruption_hook import InterruptionHook  # noqa: E
 from mmseg_pointrend.engine.label_check_hook import LabelCheckHook, innermost_datasets  # noqa: E402
 from mmseg_pointrend.engine.plain_checkpoint_hook import PlainCheckpointHook  # noqa: E402
 from mmseg_pointrend.engine.repeatable_hook import RepeatableHook  # noqa: E402
+from mmseg_pointrend.engine.restoring_hook import RestoringHook  # noqa: E402
 from mmseg_pointrend.engine.resume_hook import ResumeHook  # noqa: E402
 from mmseg_pointrend.engine.safe_checkpoint_hook import SafeCheckpointHook  # noqa: E402
 from mmseg_pointrend.engine.weights_check_hook import WeightsCheckHook  # noqa: E402
@@ -17,6 +18,7 @@ __all__ = [
     "LabelCheckHook",
     "PlainCheckpointHook",
     "RepeatableHook",
+    "RestoringHook",
     "ResumeHook",
     "SafeCheckpointHook",
     "WeightsCheckHook",

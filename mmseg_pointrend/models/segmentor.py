@@ -12,11 +12,20 @@ from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
-from mmseg_pointrend.core import Window, decide, list_windows, slide_labels, warp_map, warp_size
+from mmseg_pointrend.core import (
+    Window,
+    decide,
+    list_windows,
+    mixes_pixels,
+    slide_labels,
+    warp_map,
+    warp_size,
+)
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
 from mmseg_pointrend.models.known_pixels import count_known_pixels, modules_of
 from mmseg_pointrend.models.loss_checks import check_head_losses
-from mmseg_pointrend.models.restoring import padding, restore, restoring_warp
+from mmseg_pointrend.models.restoring import record, restore, restoring_warp
+from mmseg_pointrend.models.unrecorded import check_pipelines
 
 
 class Prediction(NamedTuple):
@@ -63,6 +72,9 @@ class PointRend(EncoderDecoder):
         ValueError: for an output scale that is not positive, an auxiliary head for other classes
             than the decode head's, or a loss of it that cannot work.
     """
+
+    #: Predictions are brought back to the picture by the record of `datasets.TracedPipeline`.
+    follows_undo = True
 
     def __init__(
         self,
@@ -113,11 +125,17 @@ class PointRend(EncoderDecoder):
         Returns:
             N samples with `pred_sem_seg` (1, H', W'), int64, likewise `coarse_sem_seg` if
             `predict_coarse`, and `seg_logits` (K, H', W') if `predict_logits`.
+
+        Raises:
+            ValueError: for samples whose meta does not say how to get back to the pictures.
         """
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
+        if any("undo" not in sample.metainfo for sample in data_samples):
+            # Set by mmsegmentation's `init_model` and its inferencer.
+            check_pipelines(getattr(self, "cfg", None))
         sliding = self.test_cfg.get("mode") == "slide"
-        if self.predict_logits or (sliding and not _keeps_size(inputs, data_samples)):
+        if self.predict_logits or (sliding and not _only_moves(inputs, data_samples)):
             found = self.predict_logits_at_original(inputs, data_samples)
             for sample, logits in zip(data_samples, found, strict=True):
                 self._set_prediction(sample, logits)
@@ -140,7 +158,7 @@ class PointRend(EncoderDecoder):
 
     def _output_meta(self, sample: SegDataSample, size: tuple[int, int]) -> dict:
         """Put the output's size in the place of the original picture's."""
-        meta = sample.metainfo
+        meta = record(sample.metainfo, size)
         sides = warp_size(size, restoring_warp(meta, size))
         scaled = (max(1, round(side * self.output_scale)) for side in sides)
         return dict(meta, ori_shape=tuple(scaled))
@@ -266,15 +284,15 @@ def logits_at_original(
         yield from model.predict_logits_at_original(inputs, data_samples)
         return
     for image, sample in zip(inputs.split(1), data_samples, strict=True):
-        meta = sample.metainfo
-        yield Prediction(restore(model.inference(image, [meta]), meta, model.align_corners)[0])
+        size = image.shape[2:]
+        # Or mmsegmentation resizes to `pad_shape`, which a step of the pipeline may have left.
+        logits = model.inference(image, [dict(sample.metainfo, img_shape=size)])
+        found = restore(logits, sample.metainfo, model.align_corners)
+        yield Prediction(found[0])
 
 
-def _keeps_size(inputs: Tensor, data_samples: OptSampleList) -> bool:
-    """Whether the inputs, their padding cut off, have the original images' size."""
-    for meta in (sample.metainfo for sample in data_samples or ()):
-        left, right, top, bottom = padding(meta)
-        size = (inputs.shape[2] - top - bottom, inputs.shape[3] - left - right)
-        if tuple(meta.get("ori_shape", size)[:2]) != size:
-            return False
-    return True
+def _only_moves(inputs: Tensor, data_samples: SampleList) -> bool:
+    """Whether the inputs' pixels are the original pictures', padding apart."""
+    size = (inputs.shape[2], inputs.shape[3])
+    warps = (restoring_warp(sample.metainfo, size) for sample in data_samples)
+    return not any(mixes_pixels(warp, size) for warp in warps)

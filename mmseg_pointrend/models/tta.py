@@ -30,6 +30,9 @@ class PointRendTTA(SegTTAModel):
     the mean of the coarse probabilities.
     """
 
+    #: See `PointRend`.
+    follows_undo = True
+
     def __init__(
         self,
         module: dict | nn.Module,

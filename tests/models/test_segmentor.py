@@ -225,8 +225,10 @@ def test_restore_undoes_padding_flip_and_resize_in_that_order() -> None:
     assert restore(padded, dict(meta, ori_shape=(12, 18))).shape == (1, 2, 12, 18)
     vertical = dict(flip=True, flip_direction="vertical")
     assert torch.equal(restore(original, vertical), original.flip(2))
-    with pytest.raises(ValueError, match="flip_direction must be .*, got 'diagonal'"):
-        restore(original, dict(flip=True, flip_direction="diagonal"))
+    diagonal = dict(flip=True, flip_direction="diagonal")
+    assert torch.equal(restore(original, diagonal), original.flip(2, 3))
+    with pytest.raises(ValueError, match="flip_direction must be .*, got 'upwards'"):
+        restore(original, dict(flip=True, flip_direction="upwards"))
 
 
 @torch.no_grad()

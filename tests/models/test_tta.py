@@ -52,7 +52,7 @@ def batch_of(views: list, images: int = 1, original: tuple[int, int] = ORIGINAL)
             view = view.flip(3 if flip == "horizontal" else 2)
         meta = dict(
             img_shape=size, ori_shape=original, flip=flip is not None, flip_direction=flip,
-            scale=scale,
+            scale_factor=(size[1] / original[1], size[0] / original[0]),
         )  # fmt: skip
         data["inputs"].append(list(view.to(torch.uint8)))
         data["data_samples"].append(
@@ -145,7 +145,8 @@ def test_images_of_a_batch_may_have_different_original_sizes() -> None:
     model = build()
     data = batch_of([(1.0, None), (1.0, "horizontal")], images=2)
     for samples in data["data_samples"]:
-        samples[1].set_metainfo(dict(ori_shape=(90, 33)))
+        factor = (ORIGINAL[1] / 33, ORIGINAL[0] / 90)
+        samples[1].set_metainfo(dict(ori_shape=(90, 33), scale_factor=factor))
     results = MODELS.build(dict(type="PointRendTTA", module=model)).test_step(data)
     assert results[0].pred_sem_seg.data.shape == (1, *ORIGINAL)
     assert results[1].pred_sem_seg.data.shape == (1, 90, 33)

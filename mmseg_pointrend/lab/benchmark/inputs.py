@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_pointrend.lab.benchmark.settings import Settings
+from mmseg_pointrend.lab.image_shapes import image_channels
 from mmseg_pointrend.lab.scenes import draw_scene
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 
@@ -35,7 +36,7 @@ class Scenes:
         self._logits: dict[tuple, Tensor] = {}
 
     def images(self, turn: int) -> Tensor:
-        """Return (N, 3, H, W), on the device."""
+        """Return (N, C, H, W), on the device."""
         return torch.stack([self._scene(seed)[0] for seed in self._seeds(turn)]).to(
             self._settings.torch_device
         )
@@ -87,7 +88,7 @@ class Scenes:
         return torch.from_numpy(scene_logits(seed, num_channels, size, stride))
 
     def _scene(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Draw a scene: (3, H, W), the network's input, and (H, W) labels."""
+        """Draw a scene: (C, H, W), the network's input, and (H, W) labels."""
         if seed not in self._drawn:
             image, labels = draw_scene(np.random.default_rng(seed), self._settings.shape)
             self._drawn[seed] = _normalize(image, self._config), torch.from_numpy(labels).long()
@@ -98,8 +99,12 @@ class Scenes:
 
 
 def _normalize(image: np.ndarray, config: Config) -> Tensor:
-    """Turn (H, W, 3) RGB bytes into the network's input (3, H, W), as the preprocessor does."""
+    """Turn (H, W, 3) RGB bytes into the network's input (C, H, W), as the preprocessor does.
+
+    A network for other than colour pictures is given red, green and blue in turn.
+    """
     pixels = torch.from_numpy(image).permute(2, 0, 1).float()
+    pixels = pixels[torch.arange(image_channels(config)) % 3]
     preprocessor = config.model.get("data_preprocessor") or {}
     mean, std = (
         torch.tensor(preprocessor.get(name) or default).view(-1, 1, 1)

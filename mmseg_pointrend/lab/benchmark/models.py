@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from mmseg_pointrend.apis.configs import is_pointrend
 from mmseg_pointrend.lab.benchmark.settings import Settings
@@ -19,6 +19,7 @@ from mmseg_pointrend.lab.benchmark.upstream import (
     upstream_config,
     upstream_prefixes,
 )
+from mmseg_pointrend.lab.image_shapes import image_channels
 
 #: Random weights of the point head: their deviation, and the share of the coarse logits that its
 #: last layer lets through, so that points look like sharpened coarse logits and not like noise.
@@ -43,8 +44,9 @@ def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
     models = {"ours": ours}
     if settings.versus is not None:
         if settings.versus == "upstream":
+            image = torch.zeros(1, image_channels(config), *settings.shape)
             rival = build_quietly(
-                upstream_config(config.model, lambda: _resolve_num_points(ours, settings.shape))
+                upstream_config(config.model, lambda: _resolve_num_points(ours, image))
             )
             prefixes = upstream_prefixes(ours)
         else:
@@ -113,10 +115,10 @@ def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
 
 
 @torch.no_grad()
-def _resolve_num_points(model: nn.Module, shape: tuple[int, int]) -> int:
-    """Find N for images of this shape; the size of the last grid shows when the model runs."""
+def _resolve_num_points(model: nn.Module, image: Tensor) -> int:
+    """Find N for (1, C, H, W); the size of the last grid shows when the model runs."""
     head = model.eval().decode_head
-    coarse = head.coarse_prediction(model.extract_feat(torch.zeros(1, 3, *shape)))
+    coarse = head.coarse_prediction(model.extract_feat(image))
     return head.subdivision.count_points((coarse.shape[2], coarse.shape[3]))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from mmseg_pointrend.apis.configs import is_pointrend
+from mmseg_pointrend.apis.configs import is_pointrend, type_name
 from mmseg_pointrend.core import THRESHOLD, Subdivision, TrainingPoints
 from mmseg_pointrend.lab.defaults import default_of
 
@@ -160,7 +160,7 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: Subdivision) -> None:
             "versus='coarse'"
         )
     for name, value, theirs in (
-        ("point_head.type", head.point_head.get("type", "PointMLP"), "PointMLP"),
+        ("point_head.type", type_name(dict(dict(type="PointMLP"), **head.point_head)), "PointMLP"),
         (
             "uncertainty",
             head.get("uncertainty", default_of("PointRendHead", "uncertainty")),
