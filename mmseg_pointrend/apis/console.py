@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -32,6 +33,11 @@ _USER_ERRORS = (
 _MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 # Where a mistake in a config surfaces that only the library can notice.
 _CONFIG_MODULES = ("mmengine.config", "mmengine.registry")
+# How torch hands on what ended a loader's worker: its traceback, as text.
+_IN_WORKER = re.compile(
+    r'Caught \w+ in \w+ worker process.*File "(?P<file>[^"]+)", line.*?\n[\w.]+: (?P<text>.*)',
+    re.DOTALL,
+)
 # What gloo and NCCL say in a process whose peer has ended: it is not what ended the job.
 _SIGNS_OF_A_LOST_PEER = ("closed by peer", "reset by peer", "remote process exited")
 
@@ -117,6 +123,8 @@ def _one_line(error: Exception) -> str:
         where = f"{error.filename}: " if error.filename else ""
         return f"error: {where}{error.strerror}"
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    in_worker = _IN_WORKER.match(message)
+    message = in_worker["text"] if in_worker else message
     if isinstance(error, ConnectionError):
         message += (
             "; give a local file with --cfg-options model.pretrained=FILE, or start from random "
@@ -142,4 +150,6 @@ def _is_user_mistake(error: Exception) -> bool:
         module = frame.tb_frame.f_globals.get("__name__", "")
         filename = frame.tb_frame.f_code.co_filename
         frame = frame.tb_next
+    in_worker = _IN_WORKER.match(str(error))
+    filename = in_worker["file"] if in_worker else filename
     return filename.startswith(PACKAGE) or module.startswith(_CONFIG_MODULES)
