@@ -190,7 +190,7 @@ class Place(Step):
     Attributes:
         boxes: (R, 4), (left, top, right, bottom) of each region in pixels of the picture, or (1, 4)
             for all of them; pixel i covers [i, i + 1]. Sides may lie between pixels and outside of
-            the picture, but have a width and a height.
+            the picture. A box without width or height covers no pixel.
         height: of the picture.
         width: of the picture.
 
@@ -215,10 +215,13 @@ class Place(Step):
         if len(self.boxes) != 1:
             check_same_first("values", values, "boxes", self.boxes)
         # What `grid_sample` calls a coordinate: -1 and 1 are the edges of the map.
-        y, x = (2 * self._in_box(axis, values.dtype, values.device) - 1 for axis in (0, 1))
+        # In half precision it would be off by whole pixels on a large picture.
+        dtype = torch.promote_types(values.dtype, torch.float32)
+        y, x = (2 * self._in_box(axis, dtype, values.device) - 1 for axis in (0, 1))
         shape = (len(values), self.height, self.width)
         grid = torch.stack([x[:, None].expand(shape), y[:, :, None].expand(shape)], dim=3)
-        return F.grid_sample(values, grid, padding_mode="zeros", align_corners=False)
+        placed = F.grid_sample(values.to(dtype), grid, padding_mode="zeros", align_corners=False)
+        return placed.to(values.dtype)
 
     def result_size(self, size: Size) -> Size:
         """(height, width), whatever the map's size."""
@@ -255,12 +258,16 @@ class Place(Step):
         return Place(boxes, self.height, self.width)
 
     def _in_box(self, axis: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Where the picture's pixel centres lie in the boxes, [0, 1] being a box: (R, S)."""
+        """Where the picture's pixel centres lie in the boxes, [0, 1] being a box: (R, S).
+
+        What is far outside counts as twice a box away: the division may overflow.
+        """
         boxes = self.boxes.to(device, dtype)
         first, last = boxes[:, 1 - axis, None], boxes[:, 3 - axis, None]
         size = (self.height, self.width)[axis]
         centers = torch.arange(size, dtype=dtype, device=device) + 0.5
-        return (centers - first) / (last - first)
+        found = ((centers - first) / (last - first)).clamp(-2, 3)
+        return found.masked_fill(first == last, -2)
 
 
 Warp = Sequence[Step]

@@ -16,6 +16,10 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     and mmcv, whose published weights were trained that way. Half-precision maps are read in
     float32: a coordinate in half precision is off by whole pixels on a large map.
 
+    Under `torch.use_deterministic_algorithms`, in training on a GPU, the four pixels around a point
+    are indexed one after the other: for `grid_sample` torch has no backward pass in a fixed order
+    there, and refuses.
+
     Args:
         features: (N, C, h, w), floating point.
         points: (N, P, 2), (x, y) in [0, 1].
@@ -33,9 +37,12 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     """
     _check_map_and_points("features", features, "(N, C, h, w)", points)
     dtype = torch.promote_types(points.dtype, torch.promote_types(features.dtype, torch.float32))
-    grid = (2 * points.to(dtype) - 1).unsqueeze(2)
+    features, points = features.to(dtype), points.to(dtype)
+    if _must_keep_order(features):
+        return _sample_by_index(features, points)
+    grid = (2 * points - 1).unsqueeze(2)
     sampled = F.grid_sample(
-        features.to(dtype), grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        features, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
     return sampled.squeeze(3)
 
@@ -141,6 +148,32 @@ def regular_grid(
     x = ((index - first).to(dtype) + 0.5) / (beyond - first)
     y = (row.to(dtype) + 0.5) / rows
     return torch.stack([x, y], dim=-1)
+
+
+def _must_keep_order(features: Tensor) -> bool:
+    """Whether there will be a backward pass that must add gradients in a fixed order."""
+    return (
+        features.is_cuda
+        and features.requires_grad
+        and torch.is_grad_enabled()
+        and torch.are_deterministic_algorithms_enabled()
+    )
+
+
+def _sample_by_index(features: Tensor, points: Tensor) -> Tensor:
+    """Read (N, C, h, w) maps at (N, P, 2) points as `grid_sample` does, by indices: (N, C, P)."""
+    (height, width), pixels = features.shape[2:], features.flatten(2).transpose(1, 2)
+    image = torch.arange(len(features), device=features.device)[:, None]
+    x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
+    left, top = x.floor(), y.floor()
+    sampled = pixels.new_zeros(*points.shape[:2], pixels.shape[2])
+    for row in (top, top + 1):
+        for column in (left, left + 1):
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            share = (1 - (x - column).abs()) * (1 - (y - row).abs()) * inside
+            index = row.long().clamp(0, height - 1) * width + column.long().clamp(0, width - 1)
+            sampled = sampled + pixels[image, index] * share[..., None]
+    return sampled.transpose(1, 2)
 
 
 def _check_map_and_points(name: str, values: Tensor, layout: str, points: Tensor) -> None:

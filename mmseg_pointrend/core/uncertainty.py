@@ -29,7 +29,7 @@ class BoundedMargin(ABC):
             logits: (N, K, ...).
 
         Returns:
-            (N, ...), >= 0.
+            (N, ...), >= 0, at least float32, in which differences of float16 do not overflow.
 
         Raises:
             ValueError: for logits without a dimension of classes.
@@ -38,6 +38,7 @@ class BoundedMargin(ABC):
             raise ValueError(
                 f"logits must have shape (N, K, ...) with K >= 1, got {tuple(logits.shape)}"
             )
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if logits.shape[1] == 1:
             return self.of_binary(logits[:, 0])
         largest, second, _ = two_largest(logits)
@@ -102,8 +103,8 @@ class ProbabilityMargin(BoundedMargin):
 
         It is (1 - e^-m) / (1 + (K - 1) e^-m): all other classes as strong as the second.
         """
-        gap = ((1 + margin * (num_classes - 1)) / (1 - margin)).log()
-        return torch.where(margin < 1, gap, math.inf)
+        margin = margin.clamp(max=1)  # of which the gap is infinite
+        return ((1 + margin * (num_classes - 1)) / (1 - margin)).log()
 
 
 def two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -23,6 +24,10 @@ class RepeatableHook(Hook):
 
     A checkpoint is written before the validation of its iteration. A run that resumes there
     validates first, so that best scores are not missed.
+
+    With `randomness.deterministic=True` torch refuses operators without a deterministic algorithm.
+    In validations and tests, where mmsegmentation's metrics use one on a GPU (`histc`) and no
+    weight follows from it, torch only warns.
     """
 
     # Before hooks that draw random numbers themselves.
@@ -50,11 +55,35 @@ class RepeatableHook(Hook):
         """Start; nothing is done yet."""
         self._started = False
 
+    def before_val(self, runner: Runner) -> None:
+        """Be strict no longer."""
+        self._was_strict = _is_strict()
+        _only_warn()
+
+    def after_val(self, runner: Runner) -> None:
+        """Be as strict as before."""
+        if self._was_strict:
+            torch.use_deterministic_algorithms(True)
+
+    def before_test(self, runner: Runner) -> None:
+        """Be strict no longer."""
+        _only_warn()
+
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
         """Seed everything for this iteration on this process."""
         seed_everything(runner.seed, get_rank(), runner.iter)
+
+
+def _is_strict() -> bool:
+    """Whether torch refuses what it cannot do deterministically."""
+    return torch.get_deterministic_debug_mode() == 2
+
+
+def _only_warn() -> None:
+    if _is_strict():
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def _validates_now(loop: BaseLoop) -> bool:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmseg_pointrend.core import label_sample, pixel_centers, point_sample, regular_grid
+from mmseg_pointrend.core import points as core_points
 
 SIDES = st.integers(1, 9)
 
@@ -35,6 +36,24 @@ def test_point_sample_is_bilinear(height: int, width: int, seed: int) -> None:
         for p in range(7):
             expected = bilinear_by_hand(features[n], *points[n, p].tolist())
             torch.testing.assert_close(got[n, :, p], expected, rtol=0, atol=1e-12)
+
+
+@given(SIDES, SIDES, st.integers(0, 10_000))
+@settings(deadline=None, max_examples=60)
+def test_reading_by_index_is_grid_sample(height: int, width: int, seed: int) -> None:
+    """Values, and gradients of the features; also at points outside of the map, and on edges."""
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.rand(2, 9, 2, generator=generator, dtype=torch.double) * 2 - 0.5
+    points[:, :4] = (points[:, :4] * 4).round() / 4
+    given = torch.randn(2, 3, height, width, generator=generator, dtype=torch.double)
+    weights = torch.randn(2, 3, 9, generator=generator, dtype=torch.double)
+    results = []
+    for read in (point_sample, core_points._sample_by_index):
+        features = given.clone().requires_grad_()
+        found = read(features, points)
+        (found * weights).sum().backward()
+        results.append((found.detach(), features.grad))
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-12)
 
 
 def test_point_sample_at_pixel_centers_reads_the_pixels() -> None:
