@@ -51,6 +51,7 @@ class KnownPixelsLoss(nn.Module):
         Returns:
             a scalar, zero with a gradient graph if no pixel is known.
         """
+        logits = at_least_float32(logits)
         arguments = {} if weight is None else dict(weight=weight)
         if ignore_index is None:
             return self.loss(logits, labels, **arguments)
@@ -120,6 +121,11 @@ def _wrap(loss: nn.Module) -> nn.Module:
 def modules_of(modules: nn.Module) -> list[nn.Module]:
     """List losses or heads, which mmsegmentation holds as one module or a `ModuleList`."""
     return list(modules) if isinstance(modules, nn.ModuleList) else [modules]
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Give logits in half precision in float32: of two of them, far apart, float16 overflows."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def ignored_loss(logits: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_pointrend.models.known_pixels import apply_to_known, ignored_loss
+from mmseg_pointrend.models.known_pixels import apply_to_known, at_least_float32, ignored_loss
 from mmseg_pointrend.models.loss_checks import check_loss
 
 
@@ -48,7 +48,7 @@ def masked_losses(
     Returns:
         each loss by its name; losses of equal name are added up, as mmsegmentation does for pixels.
     """
-    known = labels != ignore_index
+    logits, known = at_least_float32(logits), labels != ignore_index
     some = bool(known.any())
     values: dict[str, Tensor] = {}
     for loss in losses:

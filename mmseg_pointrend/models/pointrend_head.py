@@ -37,6 +37,7 @@ from mmseg_pointrend.models.coarse_head import (
     run_coarse_head,
 )
 from mmseg_pointrend.models.feature_maps import check_feature_maps, indices_of
+from mmseg_pointrend.models.finite import require_finite, require_finite_losses
 from mmseg_pointrend.models.known_pixels import count_known_pixels
 from mmseg_pointrend.models.loss_checks import check_head_losses
 from mmseg_pointrend.models.losses import build_losses, masked_losses
@@ -149,6 +150,20 @@ class PointRendHead(BaseModule):
         """
         return render(*self._rendering(inputs, extra_steps, coarse_logits))
 
+    def predict_logits(
+        self,
+        inputs: Sequence[Tensor],
+        extra_steps: int = 0,
+        coarse_logits: Tensor | None = None,
+    ) -> Tensor:
+        """Render as `forward` does, whose arguments and result these are, and look at what comes.
+
+        Raises:
+            NotFiniteError: if logits are NaN or infinite, naming the stage.
+        """
+        rendering = self._rendering(inputs, extra_steps, coarse_logits)
+        return render(*self._watched(rendering, inputs))
+
     def predict_labels(
         self,
         inputs: Sequence[Tensor],
@@ -169,9 +184,12 @@ class PointRendHead(BaseModule):
         Returns:
             for each image (H', W'), in the smallest integer type that holds K labels: what the
             logits of `forward`, brought back to the original picture, would decide.
+
+        Raises:
+            NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
         rendering = self._rendering(inputs, extra_steps, coarse_logits)
-        return self._render_labels(rendering, batch_img_metas, input_size)
+        return self._render_labels(self._watched(rendering, inputs), batch_img_metas, input_size)
 
     def coarse_labels(
         self, coarse_logits: Tensor, batch_img_metas: list[dict], input_size: tuple[int, int]
@@ -216,6 +234,17 @@ class PointRendHead(BaseModule):
             self.subdivision.more_steps(extra_steps),
         )
 
+    def _watched(self, rendering: "_Rendering", inputs: Sequence[Tensor]) -> "_Rendering":
+        """Look at the coarse logits now, and at the points' as they come: are they finite?"""
+        require_finite("coarse logits", rendering.coarse_logits, inputs)
+
+        def predict_points(points: Tensor) -> Tensor:
+            logits = rendering.predict_points(points)
+            require_finite("logits of the point head", logits, inputs)
+            return logits
+
+        return rendering._replace(predict_points=predict_points)
+
     def predict(
         self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict | None = None
     ) -> Tensor:
@@ -231,7 +260,7 @@ class PointRendHead(BaseModule):
         # mmsegmentation's slide inference writes the window's size, a torch.Size, over img_shape.
         if not isinstance(size, torch.Size) and meta.get("pad_shape") is not None:
             size = meta["pad_shape"]
-        return self.predict_by_feat(self.forward(inputs), tuple(size[:2]))
+        return self.predict_by_feat(self.predict_logits(inputs), tuple(size[:2]))
 
     def predict_by_feat(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """Resize (N, K, h, w) logits to (N, K, *size); the same tensor if they have that size."""
@@ -251,6 +280,9 @@ class PointRendHead(BaseModule):
 
         Returns:
             `coarse.*` as the coarse head names them, `point.<loss_name>` and `point.acc` (percent).
+
+        Raises:
+            NotFiniteError: if a loss is NaN or infinite, naming the stage.
         """
         labels = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples])
         output, coarse_logits = self._run_coarse_head(inputs)
@@ -263,6 +295,8 @@ class PointRendHead(BaseModule):
         point_logits = self.point_logits(features, points)
         point_labels = label_sample(labels.squeeze(1), points)
         losses.update(add_prefix(self.point_losses(point_logits, point_labels), "point"))
+        stages = {"coarse logits": coarse_logits, "logits of the point head": point_logits}
+        require_finite_losses(losses, inputs, stages)
         return losses
 
     def point_losses(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:

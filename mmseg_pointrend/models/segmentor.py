@@ -22,6 +22,7 @@ from mmseg_pointrend.core import (
     warp_size,
 )
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
+from mmseg_pointrend.models.finite import naming_pictures
 from mmseg_pointrend.models.known_pixels import count_known_pixels, modules_of
 from mmseg_pointrend.models.loss_checks import check_head_losses
 from mmseg_pointrend.models.restoring import record, restore, restoring_warp
@@ -112,6 +113,15 @@ class PointRend(EncoderDecoder):
         metas = [dict(meta, img_shape=inputs.shape[2:]) for meta in batch_img_metas]
         return super().encode_decode(inputs, metas)
 
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """Compute the losses of all heads for (N, 3, H, W) images and their N samples.
+
+        Raises:
+            NotFiniteError: if a loss is NaN or infinite, naming the stage and the pictures.
+        """
+        with naming_pictures(inputs, data_samples):
+            return super().loss(inputs, data_samples)
+
     # ---- prediction, at the original pictures' pixels --------------------------------------------
 
     def predict(self, inputs: Tensor, data_samples: OptSampleList = None) -> SampleList:
@@ -128,12 +138,17 @@ class PointRend(EncoderDecoder):
 
         Raises:
             ValueError: for samples whose meta does not say how to get back to the pictures.
+            NotFiniteError: if logits are NaN or infinite, naming the stage and the pictures.
         """
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
         if any("undo" not in sample.metainfo for sample in data_samples):
             # Set by mmsegmentation's `init_model` and its inferencer.
             check_pipelines(getattr(self, "cfg", None))
+        with naming_pictures(inputs, data_samples):
+            return self._predict(inputs, data_samples)
+
+    def _predict(self, inputs: Tensor, data_samples: SampleList) -> SampleList:
         sliding = self.test_cfg.get("mode") == "slide"
         if self.predict_logits or (sliding and not _only_moves(inputs, data_samples)):
             found = self.predict_logits_at_original(inputs, data_samples)
@@ -232,9 +247,9 @@ class PointRend(EncoderDecoder):
         """Render (N, K, h', w') logits; the coarse ones are (N, K, h, w)."""
         features = self.extract_feat(inputs)
         if not self.predict_coarse:
-            return Prediction(self.decode_head(features, extra_steps))
+            return Prediction(self.decode_head.predict_logits(features, extra_steps))
         coarse = self.decode_head.coarse_prediction(features)
-        return Prediction(self.decode_head(features, extra_steps, coarse), coarse)
+        return Prediction(self.decode_head.predict_logits(features, extra_steps, coarse), coarse)
 
     def _decide(self, logits: Tensor) -> Tensor:
         """Decide: (N, K, ...) logits -> (N, ...) labels."""

@@ -110,6 +110,32 @@ def test_what_works_prefers_the_right_prediction(channels: int, loss: dict) -> N
         assert value(right) < value(0 * right) < value(-right)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest"), [(torch.float32, 1e30), (torch.float16, 6e4), (torch.bfloat16, 1e30)]
+)
+@pytest.mark.parametrize(("channels", "loss"), WORKS, ids=name_of)
+def test_what_works_is_finite_for_extreme_logits(
+    channels: int, loss: dict, dtype: torch.dtype, largest: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 2, (2, 6, 5), generator=generator)
+    labels[:, 0] = 255
+    model = build(PLACES[1], channels, loss)
+    model.decode_head.coarse_head.loss_decode = build(
+        PLACES[0], channels, loss
+    ).decode_head.coarse_head.loss_decode
+    for values in (largest, 0.0, -largest):
+        signs = torch.randn(2, channels, 6, 5, generator=generator).sign()
+        signs[:, :, 3] = 1  # ties
+        logits = (values * signs).to(dtype).requires_grad_()
+        coarse = model.decode_head.coarse_head.loss_by_feat(logits, samples_of(labels))
+        point = model.decode_head.point_losses(logits.flatten(2), labels.flatten(1))
+        found = [v for losses in (coarse, point) for k, v in losses.items() if "loss" in k]
+        assert len(found) == 2 and all(value.isfinite() for value in found)
+        sum(found).backward()
+        assert logits.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("channels", "loss", "message"),

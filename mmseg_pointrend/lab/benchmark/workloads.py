@@ -55,7 +55,7 @@ class Prediction:
         if has_point_head(model):
             head = model.decode_head
             renderer = head[-1] if isinstance(head, nn.ModuleList) else head
-            for method in ("predict", "predict_labels", "forward"):
+            for method in ("predict", "predict_labels", "predict_logits", "forward"):
                 clock.wrap(renderer, method, "rendering")
 
     def prepare(self, turn: int) -> None:
