@@ -4,6 +4,7 @@ from mmseg_pointrend.compat import setup
 
 setup()
 
+from mmseg_pointrend.engine.early_stopping_hook import ResumableEarlyStoppingHook  # noqa: E402
 from mmseg_pointrend.engine.interruption_hook import InterruptionHook  # noqa: E402
 from mmseg_pointrend.engine.label_check_hook import LabelCheckHook, innermost_datasets  # noqa: E402
 from mmseg_pointrend.engine.plain_checkpoint_hook import PlainCheckpointHook  # noqa: E402
@@ -19,6 +20,7 @@ __all__ = [
     "PlainCheckpointHook",
     "RepeatableHook",
     "RestoringHook",
+    "ResumableEarlyStoppingHook",
     "ResumeHook",
     "SafeCheckpointHook",
     "WeightsCheckHook",

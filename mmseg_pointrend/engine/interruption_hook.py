@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
+from mmseg_pointrend.engine.accumulated_gradients import are_applied
 from mmseg_pointrend.engine.safe_checkpoint_hook import SafeCheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -55,7 +56,7 @@ class InterruptionHook(Hook):
         outputs: dict | None = None,
     ) -> None:
         """Stop after an iteration whose gradients are applied."""
-        if not self._applied(runner) or (
+        if not are_applied(runner, runner.iter + 1) or (
             # The end of an epoch is saved as such.
             isinstance(runner.train_loop, EpochBasedTrainLoop)
             and self.end_of_epoch(runner.train_dataloader, batch_idx)
@@ -124,6 +125,3 @@ class InterruptionHook(Hook):
         number = torch.tensor([self._signal], device=get_comm_device())
         all_reduce(number, "max")
         return int(number)
-
-    def _applied(self, runner: Runner) -> bool:
-        return (runner.iter + 1) % getattr(runner.optim_wrapper, "_accumulative_counts", 1) == 0

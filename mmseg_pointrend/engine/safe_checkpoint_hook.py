@@ -9,11 +9,17 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.fileio import BaseStorageBackend
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import Tensor
+
+from mmseg_pointrend.engine.accumulated_gradients import collect_gradients, restore_gradients
 
 #: Where the message hub, and so a checkpoint, keeps the name of one saved on interruption.
 _INTERRUPTED = "interrupted_ckpt"
+#: Where a checkpoint keeps gradients that wait for more iterations.
+_GRADIENTS = "gradients"
 
 
 @HOOKS.register_module()
@@ -25,7 +31,22 @@ class SafeCheckpointHook(CheckpointHook):
     checkpoints (written whole, see `compat.whole_files`) come first and deletions last.
 
     Paths that a checkpoint remembers are looked for in the work dir of today, which may have moved.
+    A checkpoint between iterations whose gradients are accumulated holds these gradients, too.
     """
+
+    _waiting: dict[str, Tensor] | None = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the gradients that wait for more iterations."""
+        if self._waiting:
+            checkpoint[_GRADIENTS] = self._waiting
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Give a resumed training the gradients that waited."""
+        gradients = checkpoint.pop(_GRADIENTS, {})
+        if runner._resume and gradients:
+            restore_gradients(runner, gradients)
+            print_log("the gradients accumulated before are in the checkpoint", "current")
 
     def before_train(self, runner: Runner) -> None:
         """Find the folder and the checkpoints that a resumed run keeps."""
@@ -95,6 +116,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Save a checkpoint, and note it as the last."""
         before, path = self.last_ckpt, self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info("last_ckpt", path)
+        self._waiting = collect_gradients(runner, meta["iter"])
         try:
             runner.save_checkpoint(
                 self.out_dir,
@@ -112,6 +134,8 @@ class SafeCheckpointHook(CheckpointHook):
             if before is not None:
                 what += f", the one before is complete: {before}"
             raise OSError(error.errno, what, path) from error
+        finally:
+            self._waiting = None
         self.last_ckpt, self.saved_iter = path, meta["iter"]
         if is_main_process():
             note = os.path.join(runner.work_dir, "last_checkpoint")

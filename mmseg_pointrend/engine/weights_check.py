@@ -42,6 +42,13 @@ class Fit(NamedTuple):
         return self._replace(**dict(zip(("missing", "mismatched"), names, strict=True)))
 
 
+def unwrap(model: nn.Module) -> nn.Module:
+    """Take the segmentor out of what distributes it, or augments its tests."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
 def weights_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """Take the weights out of a checkpoint, by the names that a model has for them."""
     found = checkpoint.get("state_dict", checkpoint)
@@ -55,8 +62,7 @@ def fit_weights(model: nn.Module, weights: dict[str, Tensor]) -> Fit:
         model: its parameters and buffers are set; also in a wrapper.
         weights: names and values; names that the model's modules map are mapped.
     """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+    model = unwrap(model)
     missing: list[str] = []
     unused: list[str] = []
     errors: list[str] = []

@@ -139,6 +139,33 @@ def test_epochs(config, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_accumulated_gradients_and_patience_go_on(config, tmp_path: Path) -> None:
+    """Resumed between the iterations of one update, and between the validations of one patience."""
+    options = {
+        "optim_wrapper.accumulative_counts": 3,
+        "train_cfg.val_interval": 2,
+        "default_hooks.checkpoint.max_keep_ckpts": -1,
+        "custom_hooks": [dict(type="EarlyStoppingHook", monitor="mIoU", min_delta=200, patience=4)],
+    }
+    whole, work_dir, log = tmp_path / "whole", tmp_path / "work", tmp_path / "log"
+    assert finish(start_training(config, whole, log, options=options)) == 0, log.read_text()
+    # The first validation sets the score, the next four miss it.
+    last = [f"iter_{number}.pth" for number in range(1, 11)]
+    assert {path.name for path in whole.glob("iter_*.pth")} == set(last)
+    work_dir.mkdir()
+    shutil.copy(whole / "iter_5.pth", work_dir)
+    again = start_training(config, work_dir, log, options=options, resume="auto")
+    assert finish(again) == 0, log.read_text()
+    assert {path.name for path in work_dir.glob("iter_*.pth")} == set(last[4:])
+    assert "the gradients accumulated before are in the checkpoint" in log.read_text()
+    for name in last[4:]:
+        assert find_difference(whole / name, work_dir / name) is None
+        kept = [torch.load(folder / name, weights_only=True) for folder in (whole, work_dir)]
+        assert kept[0]["early_stopping"] == kept[1]["early_stopping"]
+        assert ("gradients" in kept[0]) == (int(name[5:-4]) % 3 > 0)
+
+
+@pytest.mark.slow
 def test_changed_settings_win_and_are_named(config, tmp_path: Path) -> None:
     work_dir, log = tmp_path / "work", tmp_path / "log"
     short = {
