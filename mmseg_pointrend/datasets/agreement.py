@@ -6,8 +6,14 @@ from collections.abc import Iterable, Mapping
 from mmengine.dataset import BaseDataset
 from torch import nn
 
-#: Transforms that write an ignored value into label maps: by name, the attribute that holds it.
-_FILLING = {"RandomRotate": "seg_pad_val", "RandomCutOut": "seg_fill_in"}
+#: Transforms that write an ignored value into label maps, or read it there: by name, the attribute
+#: that holds it.
+_FILLING = {
+    "GenerateEdge": "ignore_index",
+    "RandomCutOut": "seg_fill_in",
+    "RandomMosaic": "seg_pad_val",
+    "RandomRotate": "seg_pad_val",
+}
 #: Parts of the names of transforms after which a picture may not have the size of its crop.
 _RESIZING = ("Resize", "Pad", "Rotate", "Mosaic", "Albu", "Crop")
 
@@ -34,11 +40,14 @@ def ignored_in_model(model: nn.Module) -> dict[str, int]:
     return places
 
 
-def ignored_in_data(dataset: BaseDataset, name: str) -> dict[str, int]:
+def ignored_in_data(
+    dataset: BaseDataset, transforms: Iterable[object], name: str
+) -> dict[str, int]:
     """List the ignored label of a data set and of its transforms, by the setting's name.
 
     Args:
         dataset: a data set without wrappers.
+        transforms: its own, and those of the wrappers around it.
         name: how it is called, "train_dataloader.dataset" for instance.
     """
     places = {}
@@ -49,7 +58,7 @@ def ignored_in_data(dataset: BaseDataset, name: str) -> dict[str, int]:
         places[f"{name}.reduce_zero_label=True, which ignores by"] = 255
     if 255 in (getattr(dataset, "label_map", None) or {}).values():
         places[f"{name}.metainfo, whose classes are not all and ignore the others by"] = 255
-    for transform in getattr(getattr(dataset, "pipeline", None), "transforms", ()):
+    for transform in transforms:
         kind = type(transform).__name__
         key = _FILLING.get(kind)
         value = getattr(transform, key, None) if key else None
@@ -89,11 +98,11 @@ def check_ignored(places: Mapping[str, int]) -> None:
             )
 
 
-def check_crop_size(dataset: BaseDataset, size: tuple[int, int] | None) -> None:
+def check_crop_size(transforms: Iterable[object], size: tuple[int, int] | None) -> None:
     """Compare the crops of a training pipeline with the size that batches are padded to.
 
     Args:
-        dataset: a data set without wrappers.
+        transforms: of a data set, and of the wrappers around it.
         size: `data_preprocessor.size`, height and width; None if batches are not padded to a size.
 
     Raises:
@@ -101,7 +110,7 @@ def check_crop_size(dataset: BaseDataset, size: tuple[int, int] | None) -> None:
     """
     sizing = [
         transform
-        for transform in getattr(getattr(dataset, "pipeline", None), "transforms", ())
+        for transform in transforms
         if any(part in type(transform).__name__ for part in _RESIZING)
     ]
     if size is None or not sizing or type(sizing[-1]).__name__ != "RandomCrop":

@@ -32,7 +32,18 @@ def find_pictures(config: dict, name: str, needs_classes: bool = False) -> BaseD
     """
     where = ", ".join(f"{key}={config[key]!r}" for key in _NAMED_SETTINGS if config.get(key))
     own = {"test_mode": False} if "test_mode" in config else {}
-    dataset = DATASETS.build(dict(config, lazy_init=True, **own))
+    try:
+        dataset = DATASETS.build(dict(config, lazy_init=True, **own))
+    except AssertionError as error:
+        # mmsegmentation's DRIVE, VOC and others look for their folders, and say no more.
+        missing = next((path for path in _places(config) if not os.path.exists(path)), None)
+        if missing is None:
+            raise ValueError(
+                f"{name}: {config['type']} cannot be built ({where}): {error}"
+            ) from error
+        raise FileNotFoundError(
+            f"{name}: {missing} does not exist; set data_root ({where})"
+        ) from error
     if needs_classes and dataset.metainfo.get("classes") is None:
         raise ValueError(
             f"{name}: {type(dataset).__name__} has no class names, which metrics need; set "
@@ -53,6 +64,16 @@ def find_pictures(config: dict, name: str, needs_classes: bool = False) -> BaseD
         found = f"; passed over: {passed}" if passed else ""
         raise ValueError(f"{name}: no images *{suffix} found ({where}){found}")
     return dataset
+
+
+def _places(config: dict) -> Iterator[str]:
+    """List the files and folders that a data set's config names."""
+    root = str(config.get("data_root") or "")
+    yield root or "."
+    prefix = config.get("data_prefix") or {}
+    for path in (config.get("ann_file"), *prefix.values()):
+        if path:
+            yield os.path.join(root, str(path))
 
 
 def passed_over(dataset: BaseDataset, taken: Iterable[str]) -> Counter[str]:

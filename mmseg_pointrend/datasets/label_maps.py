@@ -1,5 +1,6 @@
 """Label maps that cannot be trained on: other labels, another size, more bits than are read."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmseg.datasets.transforms import LoadAnnotations
 from rich.progress import track
 
-from mmseg_pointrend.datasets.picture_files import picture_shape, read_header
+from mmseg_pointrend.datasets.picture_files import is_cut_off, picture_shape, read_header
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class LabelMapCheck:
         fault = _describe_shape(path, labels) or self._describe_depth(path, labels)
         if fault is not None:
             return set(), fault
-        found = {int(label) for label in np.unique(labels)}
-        return found, self._describe_labels(path, found) or self._describe_size(info, labels)
+        found = _find_labels(labels)
+        return found, (
+            self._describe_labels(path, found)
+            or self._describe_size(info, labels)
+            or self._describe_end(info)
+        )
 
     def _describe_depth(self, path: str, labels: np.ndarray) -> str | None:
         """Say what the cast to 8 bits has lost, which `LoadAnnotations` makes without a word."""
@@ -98,6 +103,13 @@ class LabelMapCheck:
             f"label map {info['seg_map_path']} has {_size(labels.shape)} pixels, but its picture "
             f"{info['img_path']} has {_size(shape)} (width x height); both must be the same{turned}"
         )
+
+    def _describe_end(self, info: dict) -> str | None:
+        """Say that a picture's file is cut off, of which some decoders fill the rest with grey."""
+        path = info.get("img_path", "")
+        if self.load_picture is None or not os.path.isfile(path) or not is_cut_off(path):
+            return None
+        return f"picture {path} is damaged: its end is missing; fetch it again, or leave it out"
 
 
 def label_map_check(dataset: BaseDataset, num_classes: int) -> LabelMapCheck | None:
@@ -171,6 +183,13 @@ def describe_absent(seen: set[int], dataset: BaseDataset, num_classes: int) -> s
     if seen == {0, 255} and dataset.ignore_index == 255 and mapped is None:
         return message + "all labels are 0 or 255, and 255 is ignored; write the second class as 1"
     return message + "a model cannot learn what it never sees"
+
+
+def _find_labels(labels: np.ndarray) -> set[int]:
+    """List the values of a label map; counting those of 8 bits is faster than sorting them."""
+    if labels.dtype == np.uint8:
+        return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist())
+    return {int(label) for label in np.unique(labels)}
 
 
 def _describe_shape(path: str, labels: np.ndarray) -> str | None:

@@ -21,7 +21,7 @@ from mmseg_pointrend.datasets.label_maps import (
     inspect_label_maps,
     label_map_check,
 )
-from mmseg_pointrend.datasets.wrappers import innermost_datasets
+from mmseg_pointrend.datasets.wrappers import datasets_and_transforms, innermost_datasets
 
 
 @HOOKS.register_module()
@@ -123,16 +123,16 @@ def check_agreement(runner: Runner, model: nn.Module) -> None:
     if runner.val_loop is not None:
         places |= _ignored_in_split(runner, "val")
     check_ignored(places)
-    for dataset in innermost_datasets(runner.train_dataloader.dataset):
-        check_crop_size(dataset, getattr(model.data_preprocessor, "size", None))
+    for _, transforms in datasets_and_transforms(runner.train_dataloader.dataset):
+        check_crop_size(transforms, getattr(model.data_preprocessor, "size", None))
 
 
 def _ignored_in_split(runner: Runner, split: str) -> dict[str, int]:
     places: dict[str, int] = {}
-    inner = list(innermost_datasets(getattr(runner, f"{split}_dataloader").dataset))
-    for number, dataset in enumerate(inner):
+    inner = list(datasets_and_transforms(getattr(runner, f"{split}_dataloader").dataset))
+    for number, (dataset, transforms) in enumerate(inner):
         suffix = f"[{number}]" if len(inner) > 1 else ""
-        places |= ignored_in_data(dataset, f"{split}_dataloader.dataset{suffix}")
+        places |= ignored_in_data(dataset, transforms, f"{split}_dataloader.dataset{suffix}")
     if split != "train":
         metrics = getattr(runner, f"{split}_loop").evaluator.metrics
         places |= ignored_in_metrics(metrics, f"{split}_evaluator")

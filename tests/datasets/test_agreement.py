@@ -1,12 +1,12 @@
 """Settings in several places: two that disagree are named, equal ones pass."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, METRICS, MODELS
+from PIL import Image
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend.datasets.agreement import (
@@ -16,6 +16,8 @@ from mmseg_pointrend.datasets.agreement import (
     ignored_in_metrics,
     ignored_in_model,
 )
+from mmseg_pointrend.datasets.draws import SeededDataset
+from mmseg_pointrend.datasets.wrappers import datasets_and_transforms
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("data", "crop", "head", "pad", "metric")
@@ -45,7 +47,7 @@ def places_of(ignored: dict[str, int], loss: dict | None = None, **data) -> dict
         model.decode_head.loss_point = loss
     metric = METRICS.build(dict(type="IoUMetric", ignore_index=ignored["metric"]))
     return {
-        **ignored_in_data(dataset, "train_dataloader.dataset"),
+        **ignored_in_data(dataset, dataset.pipeline.transforms, "train_dataloader.dataset"),
         **ignored_in_model(MODELS.build(model)),
         **ignored_in_metrics([metric], "val_evaluator"),
     }
@@ -110,9 +112,42 @@ def test_labels_that_are_written_as_255_whatever_is_ignored() -> None:
 )
 def test_crop_size_and_padded_size(steps: list[str], size: tuple | None, fits: bool) -> None:
     transforms = [type(name, (), dict(crop_size=(8, 16)))() for name in steps]
-    dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=transforms))
     if fits:
-        check_crop_size(dataset, size)
+        check_crop_size(transforms, size)
         return
     with pytest.raises(ValueError, match=r"crop_size=\(8, 16\), but .*size=\("):
-        check_crop_size(dataset, size)
+        check_crop_size(transforms, size)
+
+
+def test_transforms_of_a_wrapper_count(tmp_path: Path) -> None:
+    """Mosaics are put together outside of the data set whose pictures they take."""
+    init_default_scope("mmseg")
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (9, 9)).save(tmp_path / folder / "a.png")
+    inner = dict(
+        type="BaseSegDataset",
+        data_root=str(tmp_path),
+        img_suffix=".png",
+        data_prefix=dict(img_path="images", seg_map_path="labels"),
+        metainfo=dict(classes=("a", "b")),
+        pipeline=[dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")],
+    )
+    mixed = dict(
+        type="MultiImageMixDataset",
+        dataset=dict(type="ConcatDataset", datasets=[inner, inner]),
+        pipeline=[
+            dict(type="RandomMosaic", prob=1.0, img_scale=(8, 8), seg_pad_val=7),
+            dict(type="RandomCrop", crop_size=(4, 8)),
+        ],
+    )
+    dataset = SeededDataset(dict(type="RepeatDataset", times=2, dataset=mixed))
+    found = list(datasets_and_transforms(dataset))
+    names = ["LoadImageFromFile", "LoadAnnotations", "RandomMosaic", "RandomCrop"]
+    assert [[type(step).__name__ for step in steps] for _, steps in found] == [names] * 2
+    places = ignored_in_data(*found[0], "data")
+    with pytest.raises(ValueError, match=r"data.ignore_index=255, but data.* RandomMosaic.*=7"):
+        check_ignored(places)
+    with pytest.raises(ValueError, match=r"crop_size=\(4, 8\), but .*size=\(8, 8\)"):
+        check_crop_size(found[0][1], (8, 8))
+    check_crop_size(found[0][1], (4, 8))

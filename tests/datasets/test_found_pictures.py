@@ -81,3 +81,22 @@ def test_class_names_that_are_missing(tmp_path: Path, test_mode: bool) -> None:
         find_pictures(nameless, "val", needs_classes=True)
     assert find_pictures(nameless, "train").metainfo.get("classes") is None
     assert find_pictures(config(tmp_path), "val", needs_classes=True).metainfo["classes"]
+
+
+@pytest.mark.parametrize("kind", ["ChaseDB1Dataset", "DRIVEDataset", "STAREDataset", "HRFDataset"])
+def test_a_folder_that_is_missing(tmp_path: Path, kind: str) -> None:
+    """mmsegmentation's classes for these stop at a bare assertion."""
+    init_default_scope("mmseg")
+    prefix = dict(img_path="images", seg_map_path="labels")
+    settings = dict(type=kind, data_root=str(tmp_path), data_prefix=prefix)
+    with pytest.raises(FileNotFoundError, match=rf"train: {tmp_path}/images does not exist; set"):
+        find_pictures(settings, "train")
+
+
+def test_a_list_that_a_data_set_asks_for(tmp_path: Path) -> None:
+    init_default_scope("mmseg")
+    (tmp_path / "images").mkdir()
+    settings = dict(type="PascalVOCDataset", data_root=str(tmp_path), ann_file="train.txt")
+    settings["data_prefix"] = dict(img_path="images")
+    with pytest.raises(FileNotFoundError, match=rf"train: {tmp_path}/train.txt does not exist"):
+        find_pictures(settings, "train")

@@ -85,6 +85,24 @@ def test_unusable_files_are_named(tmp_path: Path, damage, message: str) -> None:
         LabelCheckHook().check(cityscapes(tmp_path), 19)
 
 
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_a_picture_whose_end_is_missing_is_named(tmp_path: Path, ending: str) -> None:
+    """Some decoders fill what is missing with grey, others fail in the middle of a training."""
+    write_cityscapes(tmp_path)
+    folder = tmp_path / "leftImg8bit/train/aachen"
+    for path in folder.glob("*.png"):
+        Image.open(path).save(path.with_name(path.name.replace(".png", ".jpg")))
+    config = dict(cityscapes_config(tmp_path), img_suffix=f"_leftImg8bit{ending}")
+    init_default_scope("mmseg")
+    dataset = DATASETS.build(config)
+    LabelCheckHook().check(dataset, 19)
+    path = folder / f"aachen_000001_000019_leftImg8bit{ending}"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(ValueError, match=rf"picture {path} is damaged: its end is missing; fetch"):
+        LabelCheckHook().check(dataset, 19)
+
+
 def test_a_number_of_classes_that_differs_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="num_classes=5, but CityscapesDataset has 19 classes"):
         LabelCheckHook().check(cityscapes(write_cityscapes(tmp_path)), 5)
