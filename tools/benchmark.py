@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import add_config_options, add_unset_option, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,6 +59,7 @@ def parse_args() -> argparse.Namespace:
         "model without PointRend",
     )
     add("--json", metavar="FILE", help="write everything that was measured there")
+    add_unset_option(parser)
     add_config_options(parser)
     return parser.parse_args()
 

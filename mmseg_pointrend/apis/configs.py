@@ -11,6 +11,7 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
+from mmseg_pointrend.compat.config_keys import check_old_keys, check_options
 from mmseg_pointrend.compat.distributed import prepare_cpu_processes
 from mmseg_pointrend.datasets.found_pictures import find_pictures
 from mmseg_pointrend.engine import innermost_datasets
@@ -27,6 +28,11 @@ SAFETY_HOOKS = (
     "RepeatableHook",
     "InterruptionHook",
 )
+#: Hooks of mmengine's -> ours that do the same, and lose nothing when a training is interrupted.
+SAFE_HOOKS = {
+    "CheckpointHook": "SafeCheckpointHook",
+    "EarlyStoppingHook": "ResumableEarlyStoppingHook",
+}
 
 
 def shipped_config(name: str) -> Path:
@@ -54,11 +60,14 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ValueError: for keys of mmsegmentation 0.x, or options that nothing reads.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
     config = Config.fromfile(str(path))
+    check_old_keys(config, options or ())
     if options:
+        check_options(config, options)
         config.merge_from_dict(options)
     config.setdefault("custom_hooks", [])
     present = {type_name(hook) for hook in config.custom_hooks}
@@ -67,8 +76,8 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
     ]
     checkpoint = config.get("default_hooks", {}).get("checkpoint")
-    if checkpoint and type_name(checkpoint) == "CheckpointHook":
-        checkpoint["type"] = "SafeCheckpointHook"
+    for hook in [*config.custom_hooks, *([checkpoint] if checkpoint else [])]:
+        hook["type"] = SAFE_HOOKS.get(type_name(hook), hook["type"])
     return config
 
 
@@ -101,6 +110,9 @@ def prepare_config(
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / Path(path).stem)
+    if config.get("randomness", {}).get("deterministic"):
+        # cuBLAS reads it before its first product, and torch refuses products without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     config.launcher = launcher
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))

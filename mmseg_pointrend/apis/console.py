@@ -125,11 +125,6 @@ def _one_line(error: Exception) -> str:
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     in_worker = _IN_WORKER.match(message)
     message = in_worker["text"] if in_worker else message
-    if isinstance(error, ConnectionError):
-        message += (
-            "; give a local file with --cfg-options model.pretrained=FILE, or start from random "
-            "weights with model.pretrained=None"
-        )
     return f"error: {' '.join(message.split())}"
 
 

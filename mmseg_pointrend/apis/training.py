@@ -15,6 +15,7 @@ from mmseg_pointrend.apis.configs import (
 from mmseg_pointrend.datasets.draws import make_repeatable
 from mmseg_pointrend.datasets.workers import shield_workers
 from mmseg_pointrend.engine.checkpoint_folder import find_newest, read_progress
+from mmseg_pointrend.engine.pretrained import advising_files, leave_out_pretrained
 
 
 def train(
@@ -43,6 +44,7 @@ def train(
 
     Raises:
         FileNotFoundError: if the config, a checkpoint or a data folder does not exist.
+        ConnectionError: if weights cannot be downloaded.
         ValueError: for settings or labels out of range, no images, or a checkpoint that no
             training can go on from.
         SystemExit: after SIGTERM or SIGINT, once the iteration is saved.
@@ -54,7 +56,8 @@ def train(
     for split in ("train", "val"):
         check_data(config, split)
     runner = Runner.from_cfg(config)
-    runner.train()
+    with advising_files(config.model):
+        runner.train()
     return runner
 
 
@@ -73,7 +76,7 @@ def _choose_start(config: Config, resume: str | None) -> None:
         check_checkpoint(config.load_from)
     if config.get("load_from"):
         # The checkpoint replaces the weights that would otherwise be downloaded first.
-        config.model.pretrained = None
+        leave_out_pretrained(config)
     if config.get("train_dataloader"):
         make_repeatable(config.train_dataloader, done)
         shield_workers(config.train_dataloader)

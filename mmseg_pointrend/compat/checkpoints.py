@@ -56,6 +56,10 @@ class DamagedCheckpointError(CheckpointError):
     """A file that is not a checkpoint, or only the beginning of one."""
 
 
+class DownloadError(ConnectionError):
+    """Weights that cannot be downloaded."""
+
+
 def install_weights_only_loaders() -> None:
     """Make every way in which mmengine loads a checkpoint pass `weights_only=True`.
 
@@ -139,7 +143,7 @@ def load_from_http(
 
     Raises:
         ValueError: if the address names no file.
-        ConnectionError: if the download fails.
+        DownloadError: if the download fails.
         UnsafeCheckpointError: if the file holds more than tensors and plain Python data.
         DamagedCheckpointError: if the file is not a complete checkpoint.
     """
@@ -168,7 +172,7 @@ def _download(url: str, cached: Path, progress: bool | None) -> None:
     """Write `url` to `cached` unless the file is there.
 
     Raises:
-        ConnectionError: if the download fails.
+        DownloadError: if the download fails.
     """
     if cached.is_file():
         return
@@ -179,7 +183,9 @@ def _download(url: str, cached: Path, progress: bool | None) -> None:
         # Writes to a temporary name and moves it, so a broken download leaves no broken cache.
         torch.hub.download_url_to_file(url, str(cached), progress=progress)
     except OSError as error:
-        raise ConnectionError(f"Cannot download {url} to {cached}: {error}") from error
+        raise DownloadError(
+            f"Cannot download {url} to {cached}: {error}; without a network, put the file there"
+        ) from error
 
 
 def _force_weights_only(load: Callable[..., Any]) -> Callable[..., Any]:

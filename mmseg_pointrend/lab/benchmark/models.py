@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_pointrend.apis.configs import is_pointrend
+from mmseg_pointrend.engine.weights_check import load_weights
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.upstream import (
     COARSE_PREFIXES,
@@ -40,7 +40,10 @@ def build_models(settings: Settings, config: Config) -> dict[str, nn.Module]:
         ValueError: if the checkpoint is not one of this config, or there is nothing to compare.
     """
     ours = build_quietly(config.model)
-    _set_weights(ours, settings.checkpoint)
+    if settings.checkpoint is not None:
+        load_weights(ours, settings.checkpoint, settings.allow_unset)
+    elif has_point_head(ours):
+        let_coarse_logits_through(ours.decode_head.point_head, ours.out_channels)
     models = {"ours": ours}
     if settings.versus is not None:
         if settings.versus == "upstream":
@@ -101,17 +104,6 @@ def let_coarse_logits_through(point_head: nn.Module, num_channels: int) -> None:
     if last is not None and (point_head.coarse_pred_each_layer or not len(point_head.fcs)):
         with torch.no_grad():
             last.weight[:, -num_channels:, 0] += _COARSE_SHARE * torch.eye(num_channels)
-
-
-def _set_weights(model: nn.Module, checkpoint: str | None) -> None:
-    if checkpoint is None:
-        if has_point_head(model):
-            let_coarse_logits_through(model.decode_head.point_head, model.out_channels)
-        return
-    try:
-        load_checkpoint(model, checkpoint, map_location="cpu", strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"checkpoint {checkpoint} does not fit this config: {error}") from error
 
 
 @torch.no_grad()

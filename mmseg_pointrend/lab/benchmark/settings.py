@@ -48,6 +48,7 @@ class Settings:
         versus: the model to compare with: "upstream", mmsegmentation's PointRend with the same
             weights, "coarse", the same model without PointRend, or None.
         options: dotted config keys and values that override the file.
+        allow_unset: go on although the checkpoint leaves weights of the model at initial values.
     """
 
     config: str
@@ -66,6 +67,7 @@ class Settings:
     logits: str | None = None
     versus: str | None = None
     options: dict | None = None
+    allow_unset: bool = False
 
     @property
     def torch_device(self) -> torch.device:

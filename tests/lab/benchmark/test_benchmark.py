@@ -22,6 +22,7 @@ from mmseg_pointrend.lab.benchmark.settings import (
 )
 from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
 from mmseg_pointrend.lab.benchmark.workloads import Prediction, TrainingStep
+from mmseg_pointrend.lab.counting.complexity import count_complexity
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 from tests.repository.test_configs import NAMES, ROOT, light
 
@@ -215,8 +216,29 @@ def test_a_checkpoint_is_used(tmp_path: Path, no_memory: None) -> None:
     assert "random" not in format_benchmark(report)
     built, _ = works(replace(ODD, checkpoint=str(path)))
     assert set(np.unique(predict(built["ours"])[0])) == {3}
-    with pytest.raises(ValueError, match="does not fit this config"):
+    with pytest.raises(ValueError, match="weights of the model unset"):
         benchmark(replace(ODD, config=SMALL_FPN, checkpoint=str(path), options=None))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_pictures_have_the_networks_channels(channels: int, no_memory: None) -> None:
+    """Grey ones, and others of remote sensing; `size_divisor` as in a config without RGB."""
+    options = FEW_POINTS | {
+        "model.backbone.in_channels": channels,
+        "model.data_preprocessor.mean": [100.0] * channels,
+        "model.data_preprocessor.std": [50.0] * channels,
+        "model.data_preprocessor.bgr_to_rgb": False,
+    }
+    settings = replace(ODD, options=options, versus="upstream", repeat=1)
+    built, _ = works(settings)
+    built["ours"].prepare(0)
+    assert built["ours"]._images.shape == (1, channels, 67, 131)
+    report = benchmark(settings)
+    assert report["labels"]["largest_margin"] < 1e-3
+    training = replace(settings, train=True, versus=None, shape=(64, 64), ori_shape=None)
+    assert benchmark(training)["models"]["ours"]["median"]["total"] > 0
+    counted = count_complexity(SMALL, (64, 64), options).rendering.stages[0].parameters
+    assert counted == sum(p.numel() for p in built["ours"].model.backbone.parameters())
 
 
 def test_the_table(no_memory: None) -> None:
