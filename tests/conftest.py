@@ -36,8 +36,8 @@ def call_tool(
 @pytest.fixture(scope="module")
 def random_weights() -> Iterator[None]:
     """Let checkpoints be empty in this process: models keep their random weights."""
-    from mmseg_pointrend.apis import prediction
+    from mmseg_pointrend.apis import models
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prediction, "load_weights", lambda *arguments: None)
+        patch.setattr(models, "load_weights", lambda *arguments: None)
         yield

@@ -2,8 +2,8 @@
 
 - `training`: train a config.
 - `testing`: test a config's checkpoint, also with test-time augmentation.
-- `prediction`: predict an image file of any size.
-- `images`: read image files, write label maps.
+- `prediction`: predict an image file of any size, or very many.
+- `models`: a config's model with its weights.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.
 - `evaluators`: what a config says of its test metrics.
 - `console`: what command-line tools share.

@@ -1,31 +1,35 @@
-"""Predicting the label map of an image file, however large the image."""
+"""Predicting image files: one, however large, or very many."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor, nn
 
-import mmseg_pointrend.models  # noqa: F401 - fills the registry
-from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
-from mmseg_pointrend.apis.images import check_labels_path, write_labels
-from mmseg_pointrend.apis.reading import (
-    apply_test_pipeline,
-    load_image,
-    step_name,
-    test_pipeline,
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.models import load_model
+from mmseg_pointrend.inference.folder import JobFolder, Wanted
+from mmseg_pointrend.inference.inputs import find_pictures
+from mmseg_pointrend.inference.job import JobSettings, Report, run_job
+from mmseg_pointrend.inference.palettes import palette_of
+from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
+from mmseg_pointrend.inference.reading import load_image, step_name, test_pipeline
+from mmseg_pointrend.inference.record import (
+    Record,
+    checksum_of_settings,
+    checksum_of_weights,
 )
-from mmseg_pointrend.core import Window, decide, list_windows, slide_labels
-from mmseg_pointrend.datasets.traced_pipeline import check_undone_by_mmseg
-from mmseg_pointrend.engine.weights_check import load_weights
+from mmseg_pointrend.inference.shares import (
+    Share,
+    launched_share,
+    parse_share,
+    wait_for_others,
+)
+from mmseg_pointrend.inference.written import check_labels_path, write_labels
+
+__all__ = ["load_model", "predict", "predict_many"]
 
 
 def predict(
@@ -38,6 +42,7 @@ def predict(
     device: str | None = None,
     options: dict | None = None,
     allow_unset: bool = False,
+    colored: bool = True,
 ) -> np.ndarray:
     """Predict an image file, and write its label map as a PNG file.
 
@@ -57,9 +62,10 @@ def predict(
         device: where the model runs; by default a GPU if torch sees one.
         options: dotted config keys and values that override the file.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
+        colored: put the test data's colours into a file of 8 bits, beside the indices.
 
     Returns:
-        (H, W), what was written.
+        (H, W), the class indices.
 
     Raises:
         FileNotFoundError: if the config, the checkpoint or the image does not exist.
@@ -68,131 +74,102 @@ def predict(
     check_labels_path(out)
     config = prepare_config(config_path, options=options)
     pipeline = test_pipeline(config)
-    window, stride = _choose_windows(window, stride)
+    windows = Windows.choose(window, stride)
     model = load_model(config, checkpoint, device, allow_unset)
-    if window is None:
-        labels = predict_whole(model, pipeline, image)
+    if windows is None:
+        labels = predict_whole(model, pipeline, image).labels
     else:
         _name_steps_left_out(pipeline)
-        labels = predict_sliding(model, load_image(pipeline, image)["img"], window, stride)
-    write_labels(out, labels)
+        console = Console(stderr=True)
+        follow = partial(
+            track, description="Predicting", console=console, disable=not console.is_terminal
+        )
+        pixels = load_image(pipeline, image)["img"]
+        labels = predict_sliding(model, pixels, windows, follow=follow).labels
+    palette = palette_of(config, model.num_classes) if colored else None
+    write_labels(out, labels, palette)
     return labels
 
 
-def load_model(
-    config: Config,
+def predict_many(
+    config_path: str | Path,
     checkpoint: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
+    batch_size: int = 1,
+    workers: int = 0,
+    overlays: bool = False,
+    confidence: bool = False,
+    colored: bool = True,
+    overwrite: bool = False,
+    share: str | None = None,
     device: str | None = None,
+    options: dict | None = None,
     allow_unset: bool = False,
-) -> nn.Module:
-    """Build a config's model and load its weights, ready to predict.
+) -> Report:
+    """Predict pictures into a folder; what is finished there is not predicted again.
+
+    What was found and what became of it is printed. Under torchrun each process takes its share,
+    and waits for the others at the end.
 
     Args:
-        config: as `prepare_config` gives it.
-        checkpoint: weights, opened with `weights_only=True`.
-        device: where to put it; by default a GPU if torch sees one.
-        allow_unset: go on although the checkpoint leaves weights of the model at initial values.
-
-    Raises:
-        FileNotFoundError: if the checkpoint does not exist.
-        ValueError: for a device that is not there, or weights of another model.
-    """
-    place = _choose_device(device)
-    check_checkpoint(checkpoint)
-    config.model.pretrained = None  # the checkpoint replaces these weights
-    model = MODELS.build(config.model)
-    load_weights(model, checkpoint, allow_unset)
-    return model.to(place).eval()
-
-
-@torch.no_grad()
-def predict_whole(model: nn.Module, pipeline: list[dict], image: str | Path) -> np.ndarray:
-    """Predict an image file as in testing, in sliding windows if the model's `test_cfg` says so.
-
-    Args:
-        model: any segmentor.
-        pipeline: configs of the steps, from loading on (`reading.test_pipeline`).
-        image: the file.
+        config_path: config file.
+        checkpoint: weights.
+        inputs: files, folders, patterns, lists of files (`inference.inputs.find_pictures`).
+        out: folder: `labels/` gets a PNG for each picture, as `predict` writes it, at the place
+            that the picture has below the deepest folder that holds all inputs.
+        window: see `predict`.
+        stride: see `predict`.
+        batch_size: pictures at a time; only pictures whose inputs have one size share a batch.
+        workers: processes that read pictures ahead.
+        overlays: write pictures painted with the classes' colours, too, to `overlays/`.
+        confidence: write 255 times the probability of each pixel's class, too, to `confidence/`.
+        colored: see `predict`.
+        overwrite: replace what another model has predicted in this folder.
+        share: "K/N": every N-th picture from the K-th on, K from 0 to N - 1.
+        device: where the model runs; by default a GPU if torch sees one, with torchrun each process
+            its own.
+        options: see `predict`.
+        allow_unset: see `predict`.
 
     Returns:
-        (H, W), uint8, or uint16 for more than 256 classes.
+        how many pictures were predicted, which were not and why.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: for a damaged image, or a pipeline that does not begin with loading it or does
-            what cannot be undone.
+        FileNotFoundError: if the config, the checkpoint or an input does not exist.
+        ValueError: for no pictures, settings out of range, weights of another model, or a folder
+            that holds something else's predictions.
+        OSError: if files cannot be written.
     """
-    item = apply_test_pipeline(pipeline, image)
-    if not getattr(model, "follows_undo", False):
-        check_undone_by_mmseg([item["data_samples"]], "the test pipeline")
-    (sample,) = model.test_step(pseudo_collate([item]))
-    return sample.pred_sem_seg.data[0].cpu().numpy().astype(_label_dtype(model))
-
-
-@torch.no_grad()
-def predict_sliding(
-    model: nn.Module, image: np.ndarray, window: tuple[int, int], stride: tuple[int, int]
-) -> np.ndarray:
-    """Predict an image window by window, in memory that its number of classes does not multiply.
-
-    Besides image and labels, one byte a pixel and channel, only the logits of a band of rows are
-    held (`core.slide_labels`); a window is normalised when its turn comes.
-
-    Args:
-        model: any encoder-decoder.
-        image: (H, W) or (H, W, C), as the test pipeline's first step loads it.
-        window: (height, width) of a window, pixels; cut to the image where larger.
-        stride: (down, right), from one window to the next, pixels.
-
-    Returns:
-        (H, W), uint8, or uint16 for more than 256 classes.
-
-    Raises:
-        ValueError: for sizes out of range.
-    """
-    size = image.shape[:2]
-    windows = list_windows(size, window, stride)
-    labels = np.empty(size, _label_dtype(model))
-    console = Console(stderr=True)
-    progress = track(windows, "Predicting", console=console, disable=not console.is_terminal)
-    for rows, found in slide_labels(
-        progress, size, partial(_window_logits, model, image), partial(_decide, model)
-    ):
-        labels[rows] = found[0][0].cpu().numpy()
-    return labels
-
-
-def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Sequence[Tensor]:
-    """Predict a window's (1, K, h, w) logits, the only ones."""
-    pixels = torch.from_numpy(np.atleast_3d(image[window.slices])).permute(2, 0, 1)
-    # The preprocessor records in the sample how it pads, to the right and below.
-    batch = dict(inputs=[pixels], data_samples=[SegDataSample()])
-    inputs = model.data_preprocessor(batch, training=False)["inputs"]
-    logits = model.encode_decode(inputs, [dict(img_shape=inputs.shape[2:])])
-    return [logits[..., : pixels.shape[1], : pixels.shape[2]]]
-
-
-def _decide(model: nn.Module, logits: Tensor) -> Tensor:
-    """Turn (N, K, R, W) logits into (N, R, W) labels, for heads of any kind."""
-    return decide(logits, getattr(model.decode_head, "threshold", None))
-
-
-def _label_dtype(model: nn.Module) -> type[np.integer]:
-    return np.uint8 if model.num_classes <= 256 else np.uint16
-
-
-def _choose_windows(
-    window: tuple[int, int] | None, stride: tuple[int, int] | None
-) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Complete and check the window and stride that were asked for; None: as the config says."""
-    if window is None:
-        if stride is not None:
-            raise ValueError("stride is that of sliding windows: give a window too")
-        return None, None
-    window = tuple(window)
-    stride = tuple(stride or (max(1, 2 * side // 3) for side in window))
-    list_windows(window, window, stride)  # finds sizes out of range before anything is loaded
-    return window, stride
+    config = prepare_config(config_path, options=options)
+    pipeline = test_pipeline(config)
+    settings = JobSettings(Windows.choose(window, stride), batch_size, workers)
+    own = (Share() if share is None else parse_share(share)).inner(launched_share())
+    found = find_pictures(inputs, without=JobFolder.result_folders(out))
+    print(found.describe() + (f"; share {own}" if own.total > 1 else ""), flush=True)
+    model = load_model(config, checkpoint, device, allow_unset)
+    if settings.windows is not None:
+        _name_steps_left_out(pipeline)
+    palette = palette_of(config, model.num_classes)
+    folder = JobFolder(out, Wanted(palette, colored, confidence, overlays))
+    windows = settings.windows
+    record = Record(
+        config=str(config_path),
+        settings=checksum_of_settings(config.model, pipeline),
+        weights=checksum_of_weights(model),
+        window=windows and windows.size,
+        stride=windows and windows.stride,
+        palette=colored,
+        pictures=found.root,
+    )
+    folder.open(record, overwrite)
+    report = run_job(model, pipeline, own.of(found.pictures), folder, settings)
+    print(report.describe(), flush=True)
+    if not report.stopped:
+        wait_for_others()
+    return report
 
 
 def _name_steps_left_out(pipeline: list[dict]) -> None:
@@ -203,15 +180,3 @@ def _name_steps_left_out(pipeline: list[dict]) -> None:
             f"{', '.join(names)} left out. Without a window, the pipeline is followed.",
             soft_wrap=True,
         )
-
-
-def _choose_device(name: str | None) -> torch.device:
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device must be cpu, cuda or cuda:<number>, got {name!r}") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name}: torch sees {torch.cuda.device_count()} GPUs")
-    return device

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import mmseg_pointrend.evaluation  # registers RefinementMetric
+import mmseg_pointrend.inference.predictions_hook  # registers PredictionsHook
 import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
     check_checkpoint,
@@ -15,8 +16,8 @@ from mmseg_pointrend.apis.configs import (
     type_name,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
-from mmseg_pointrend.apis.reading import step_name
 from mmseg_pointrend.engine import innermost_datasets
+from mmseg_pointrend.inference.reading import step_name
 
 
 def test(
@@ -40,8 +41,8 @@ def test(
         config_path: config file.
         checkpoint: weights; also mmsegmentation's own PointRend checkpoints.
         work_dir: where the results go, as JSON; work_dirs/<config's name> by default.
-        out: folder for the predicted label maps (PNG, in the data set's own label values).
-        show_dir: folder for painted images.
+        out: folder for the predicted label maps: PNG, class indices from 0.
+        show_dir: folder for painted images: JPEG, truth and prediction side by side.
         tta: average over the scales and flips of the config's `tta_pipeline`.
         options: dotted config keys and values that override the file.
         launcher: "none", "pytorch", "slurm" or "mpi".
@@ -62,10 +63,8 @@ def test(
         if type_name(hook) == "WeightsCheckHook":
             hook["allow_unset"] = allow_unset
     check_data(config, "test")
-    if out is not None:
-        _write_predictions(config, str(out))
-    if show_dir is not None:
-        _paint(config, str(show_dir))
+    if out is not None or show_dir is not None:
+        _write_predictions(config, out, show_dir)
     if tta:
         _augment(config)
     _compare_with_coarse(config)
@@ -76,21 +75,17 @@ def test(
 test.__test__ = False
 
 
-def _write_predictions(config: Config, folder: str) -> None:
-    for evaluator in list_evaluators(config):
-        if metric_name(evaluator) == "IoUMetric":
-            evaluator["output_dir"] = folder
-            return
-    raise ValueError("out needs an IoUMetric in test_evaluator: it writes the label maps")
-
-
-def _paint(config: Config, folder: str) -> None:
-    hook = config.default_hooks.get("visualization")
-    if hook is None:
-        raise ValueError("show_dir needs default_hooks.visualization, e.g. SegVisualizationHook")
-    hook.draw = True
-    hook.interval = 1
-    config.visualizer.save_dir = folder
+def _write_predictions(config: Config, out: str | Path | None, show_dir: str | Path | None) -> None:
+    """Let a hook write what is predicted; a metric that was only to do that is left out."""
+    folders = dict(out=out and str(out), show_dir=show_dir and str(show_dir))
+    config.custom_hooks = [*config.custom_hooks, dict(type="PredictionsHook", **folders)]
+    evaluators = list_evaluators(config)
+    if out is not None and any(evaluator.get("format_only") for evaluator in evaluators):
+        config.test_evaluator = [
+            evaluator
+            for evaluator in evaluators
+            if not evaluator.get("format_only") or evaluator.get("output_dir")
+        ]
 
 
 def _augment(config: Config) -> None:

@@ -13,7 +13,7 @@ grid.
 A margin is (N, ...) and small where a prediction is uncertain: selection takes the smallest.
 """
 
-from mmseg_pointrend.core.decision import THRESHOLD, decide, decide_by_probability
+from mmseg_pointrend.core.decision import THRESHOLD, confidence, decide, decide_by_probability
 from mmseg_pointrend.core.features import PointFeatures
 from mmseg_pointrend.core.geometry import (
     Crop,
@@ -77,6 +77,7 @@ __all__ = [
     "TrainingPoints",
     "Warp",
     "Window",
+    "confidence",
     "decide",
     "decide_by_probability",
     "label_sample",

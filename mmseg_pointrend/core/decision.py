@@ -1,5 +1,6 @@
 """From logits to labels: the one place where it is decided which class a pixel or a point has."""
 
+import torch
 from torch import Tensor
 
 #: With one logit, the probability above which a pixel is class 1.
@@ -52,6 +53,39 @@ def decide_by_probability(probabilities: Tensor, threshold: float | None = None)
     if probabilities.shape[1] == 1:
         return (probabilities[:, 0] > (THRESHOLD if threshold is None else threshold)).long()
     return probabilities.argmax(dim=1)
+
+
+def confidence(logits: Tensor, threshold: float | None = None) -> Tensor:
+    """Tell the probability of the class that `decide` chooses.
+
+    Args:
+        logits: (N, K, ...); softmax of them, with K = 1 sigmoid, are probabilities.
+        threshold: as for `decide`.
+
+    Returns:
+        (N, ...), in [0, 1], at least in float32.
+
+    Raises:
+        ValueError: for logits without a dimension of classes.
+
+    Example:
+        >>> confidence(torch.tensor([[[0.0, 50.0], [0.0, -50.0]]]))
+        tensor([[0.5000, 1.0000]])
+        >>> confidence(torch.tensor([[[0.0, -50.0]]]))
+        tensor([[0.5000, 1.0000]])
+    """
+    _check_classes("logits", logits)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if logits.shape[1] == 1:
+        probability = logits.sigmoid()
+        chosen = decide_by_probability(probability, threshold).bool()
+        return torch.where(chosen, probability[:, 0], 1 - probability[:, 0])
+    largest = logits.amax(dim=1)
+    # Class by class: no second tensor of K times the pixels.
+    total = torch.zeros_like(largest)
+    for plane in logits.unbind(1):
+        total += (plane - largest).exp_()
+    return total.reciprocal_()
 
 
 def _check_classes(name: str, values: Tensor) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
-from mmseg_pointrend.apis.reading import step_name, test_pipeline
+from mmseg_pointrend.inference.reading import step_name, test_pipeline
 
 
 def image_shape(shape: Sequence[int]) -> tuple[int, int]:

@@ -12,8 +12,9 @@ from PIL import Image
 from torch import nn
 
 from mmseg_pointrend.apis.configs import prepare_config, shipped_config
-from mmseg_pointrend.apis.prediction import load_model, predict, predict_sliding, predict_whole
-from mmseg_pointrend.apis.reading import load_image, test_pipeline
+from mmseg_pointrend.apis.prediction import load_model, predict
+from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
+from mmseg_pointrend.inference.reading import load_image, test_pipeline
 from tests.memory import peak_bytes
 
 POINTREND = shipped_config("pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
@@ -77,7 +78,7 @@ def test_windows_give_the_labels_of_slide_inference(
         expected = logits[0, 0].sigmoid() > model.decode_head.threshold
     else:
         expected = logits[0].argmax(0)
-    labels = predict_sliding(model, pixels, window, stride)
+    labels = predict_sliding(model, pixels, Windows(window, stride)).labels
     assert labels.dtype == np.uint8 and len(np.unique(labels)) > 1
     assert np.array_equal(labels, expected.numpy())
 
@@ -87,9 +88,10 @@ def test_windows_larger_than_the_image_are_the_image(image: Path, tmp_path: Path
     config, checkpoint = save_weights(POINTREND, {}, tmp_path)
     model = load_model(config, checkpoint, "cpu")
     pixels = load_image(test_pipeline(config), image)["img"]
-    whole = predict_whole(model, test_pipeline(config), image)
+    whole = predict_whole(model, test_pipeline(config), image).labels
     assert len(np.unique(whole)) > 1
-    assert np.array_equal(predict_sliding(model, pixels, (999, 999), (500, 500)), whole)
+    windows = Windows((999, 999), (500, 500))
+    assert np.array_equal(predict_sliding(model, pixels, windows).labels, whole)
 
 
 @torch.no_grad()
@@ -119,7 +121,7 @@ def test_memory_of_tensors_does_not_grow_with_the_image(tmp_path: Path) -> None:
     config, checkpoint = save_weights(POINTREND, {}, tmp_path)
     model = load_model(config, checkpoint, "cpu")
     low, high = (
-        peak_bytes(lambda image=image: predict_sliding(model, image, (64, 64), (48, 48)))
+        peak_bytes(lambda image=image: predict_sliding(model, image, Windows((64, 64), (48, 48))))
         for image in (np.zeros((64, 300, 3), np.uint8), np.zeros((768, 300, 3), np.uint8))
     )
     assert high < 1.05 * low
@@ -139,7 +141,9 @@ def test_the_file_written(image: Path, tmp_path: Path) -> None:
         for i, given in enumerate(arguments)
     )
     written = Image.open(tmp_path / "0.png")
-    assert written.mode == "L" and np.array_equal(np.array(written), asked)
+    assert written.mode == "P" and np.array_equal(np.array(written), asked)
+    predict(POINTREND, checkpoint, image, tmp_path / "grey.png", colored=False)
+    assert Image.open(tmp_path / "grey.png").mode == "L"
     assert len(np.unique(asked)) > 1
     assert np.array_equal(asked, told)
     assert not np.array_equal(asked, other)

@@ -3,7 +3,6 @@
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmseg.evaluation import IoUMetric
 
 from mmseg_pointrend.apis.configs import load_config, shipped_config
 from mmseg_pointrend.apis.testing import _augment, _compare_with_coarse, _write_predictions
@@ -81,13 +80,16 @@ def test_ones_own_refinement_metric_is_the_only_one(kind: str | type) -> None:
     assert config.test_evaluator[-1].widths == (1,) and config.model.predict_coarse
 
 
-@pytest.mark.parametrize("kind", ["IoUMetric", "mmseg.IoUMetric", IoUMetric])
-def test_label_maps_are_written_by_the_iou_metric(kind: str | type) -> None:
-    config = Config(dict(test_evaluator=[dict(type="TrimapIoUMetric"), dict(type=kind)]))
-    _write_predictions(config, "labels")
-    assert [metric.get("output_dir") for metric in config.test_evaluator] == [None, "labels"]
-    with pytest.raises(ValueError, match="out needs an IoUMetric"):
-        _write_predictions(Config(dict(test_evaluator=dict(type="TrimapIoUMetric"))), "labels")
+def test_a_metric_that_only_writes_is_left_out() -> None:
+    """The hook writes what `--out` asks for; a metric with a folder of its own goes on."""
+    only, own = dict(IOU, format_only=True), dict(IOU, format_only=True, output_dir="own")
+    config = Config(dict(custom_hooks=[], test_evaluator=[IOU, only, own]))
+    _write_predictions(config, "labels", None)
+    assert config.test_evaluator == [IOU, own]
+    assert config.custom_hooks == [dict(type="PredictionsHook", out="labels", show_dir=None)]
+    config = Config(dict(custom_hooks=[], test_evaluator=only))
+    _write_predictions(config, None, "pictures")
+    assert config.test_evaluator == only
 
 
 def test_predictions_finer_than_the_labels_are_refused() -> None:

@@ -84,6 +84,17 @@ RULES = {
     f"{PACKAGE}.evaluation.functional": Rule(allowed=("torch", f"{PACKAGE}.core")),
     f"{PACKAGE}.engine": NO_MODELS,
     f"{PACKAGE}.datasets": NO_MODELS,
+    # It is given a model that is built; of the models' room it calls one function.
+    f"{PACKAGE}.inference": Rule(
+        never=(
+            rf"{PACKAGE}\.models(?!\.segmentor\.logits_at_original$)",
+            rf"{PACKAGE}\.(?:apis|lab|engine|evaluation)",
+            "tools",
+            r"mmseg\.(?:models|apis)",
+            r"mmcv\.ops",
+            HEAD_CLASS,
+        )
+    ),
     # Models come from the registry; `import mmseg_pointrend.models` fills it, and is all of it.
     f"{PACKAGE}.apis": Rule(never=(*BUILT_MODELS, rf"{PACKAGE}\.lab")),
     # The laboratory: whatever a user of the package calls, and no room of the package calls it.
@@ -181,6 +192,7 @@ MODELS = "mmseg_pointrend/models/made_up.py"
 METRIC = "mmseg_pointrend/evaluation/made_up.py"
 HOOK = "mmseg_pointrend/engine/made_up.py"
 DATASET = "mmseg_pointrend/datasets/made_up.py"
+INFERENCE = "mmseg_pointrend/inference/made_up.py"
 APIS = "mmseg_pointrend/apis/made_up.py"
 LAB = "mmseg_pointrend/lab/benchmark/made_up.py"
 FUNCTIONAL = "mmseg_pointrend/evaluation/functional/made_up.py"
@@ -213,6 +225,17 @@ TOOL = "tools/made_up.py"
         ),
         (DATASET, "import mmseg_pointrend.models", "mmseg_pointrend.models"),
         (DATASET, "from mmseg.models import FPNHead", "mmseg.models.FPNHead"),
+        (
+            INFERENCE,
+            "from mmseg_pointrend.models.segmentor import PointRend",
+            "mmseg_pointrend.models.segmentor.PointRend",
+        ),
+        (INFERENCE, "import mmseg_pointrend.models", "mmseg_pointrend.models"),
+        (
+            INFERENCE,
+            "from mmseg_pointrend.apis.configs import load_config",
+            "mmseg_pointrend.apis.configs.load_config",
+        ),
         (
             APIS,
             "from mmseg_pointrend.models import PointRendHead",
@@ -271,6 +294,8 @@ def test_a_violation_is_reported_with_its_line(path, line, name):
         (MODELS, "from .point_head import PointHead"),
         (METRIC, "import numpy as np"),
         (METRIC, "from mmseg.registry import METRICS"),
+        (INFERENCE, "from mmseg_pointrend.models.segmentor import logits_at_original"),
+        (INFERENCE, "from mmseg_pointrend.core import decide"),
         (APIS, "import mmseg_pointrend.models"),
         (APIS, "from mmseg.registry import MODELS"),
         (COMPAT, "from mmengine.runner.checkpoint import CheckpointLoader"),

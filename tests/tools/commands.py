@@ -88,6 +88,14 @@ class ToolCaller:
         assert stopped.value.code == 2
         return self._capfd.readouterr().err
 
+    def status(self, name: str, *arguments: object) -> int:
+        """Run a tool; return its exit status."""
+        try:
+            self._run(name, arguments)
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
     def _run(self, name: str, arguments: tuple) -> None:
         path = str(ROOT / "tools" / name)
         forget_runs()

@@ -14,9 +14,7 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
 from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
-from mmseg_pointrend.apis.images import check_image
 from mmseg_pointrend.apis.prediction import load_model
-from mmseg_pointrend.apis.reading import apply_test_pipeline, test_pipeline
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
     Resize,
@@ -25,6 +23,8 @@ from mmseg_pointrend.core import (
     logit_margin,
     select_training_points,
 )
+from mmseg_pointrend.inference.images import check_image
+from mmseg_pointrend.inference.reading import apply_test_pipeline, test_pipeline
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 
 #: 14^2, as in the paper's figure.

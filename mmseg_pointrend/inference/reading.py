@@ -1,15 +1,24 @@
 """Image files, read and prepared as a config's test pipeline says, and by nothing else."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import LoadAnnotations
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
+from torch import nn
 
-from mmseg_pointrend.apis.images import check_image
-from mmseg_pointrend.datasets.traced_pipeline import TracedPipeline
-from mmseg_pointrend.engine import innermost_datasets
+from mmseg_pointrend.datasets.traced_pipeline import TracedPipeline, check_undone_by_mmseg
+from mmseg_pointrend.datasets.wrappers import innermost_datasets
+from mmseg_pointrend.inference.images import check_image
+
+#: How the pipeline is called in errors.
+_NAME = "the test pipeline"
+
+
+class PipelineError(ValueError):
+    """No picture can be read by a pipeline."""
 
 
 def test_pipeline(config: Config) -> list[dict]:
@@ -58,8 +67,8 @@ def load_image(pipeline: list[dict], path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not an image or is damaged, or for a pipeline that begins with
-            something else.
+        ValueError: if it is not an image or is damaged.
+        PipelineError: for a pipeline that begins with something else.
     """
     check_image(path)
     unread = f"image {path} is damaged, or of a format that {step_name(pipeline[0])} does not read"
@@ -91,10 +100,54 @@ def apply_test_pipeline(pipeline: list[dict], path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: see `load_image` and `TracedPipeline`.
+        ValueError: see `load_image`, `other_steps` and `follow_steps`.
     """
-    steps = [dict(step) for step in pipeline[1:]]
-    return TracedPipeline(steps, "the test pipeline")(load_image(pipeline, path))
+    return follow_steps(other_steps(pipeline), load_image(pipeline, path))
+
+
+def other_steps(pipeline: list[dict]) -> TracedPipeline:
+    """Build all steps of a test pipeline but the first.
+
+    Raises:
+        ValueError: for a step that no prediction can undo.
+    """
+    return TracedPipeline([dict(step) for step in pipeline[1:]], _NAME)
+
+
+def follow_steps(steps: TracedPipeline, results: dict) -> dict:
+    """Send an image that is loaded through the other steps.
+
+    Args:
+        steps: see `other_steps`.
+        results: what `load_image` gives.
+
+    Returns:
+        what the last step gives: `inputs` and `data_samples`.
+
+    Raises:
+        PipelineError: if no prediction can undo what a step does.
+    """
+    try:
+        return steps(results)
+    except ValueError as error:
+        if str(error).startswith(f"{_NAME}:"):
+            raise PipelineError(str(error)) from error
+        raise
+
+
+def check_undone(model: nn.Module, items: Sequence[dict]) -> None:
+    """Raise PipelineError if a model does not bring its predictions back to the pictures.
+
+    Args:
+        model: any segmentor.
+        items: what the pipeline gave for each picture.
+    """
+    if getattr(model, "follows_undo", False):
+        return
+    try:
+        check_undone_by_mmseg([item["data_samples"] for item in items], _NAME)
+    except ValueError as error:
+        raise PipelineError(str(error)) from error
 
 
 def _reads_labels(step: dict) -> bool:
@@ -103,8 +156,8 @@ def _reads_labels(step: dict) -> bool:
     return isinstance(found, type) and issubclass(found, LoadAnnotations)
 
 
-def _no_loader(pipeline: list[dict]) -> ValueError:
-    return ValueError(
+def _no_loader(pipeline: list[dict]) -> PipelineError:
+    return PipelineError(
         "the test pipeline must begin with LoadImageFromFile or another step that loads the image, "
         f"got {step_name(pipeline[0])}"
     )

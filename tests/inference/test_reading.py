@@ -15,9 +15,10 @@ from PIL import Image
 from torch import nn
 
 from mmseg_pointrend.apis.configs import prepare_config, shipped_config
-from mmseg_pointrend.apis.prediction import load_model, predict_whole
-from mmseg_pointrend.apis.reading import apply_test_pipeline, load_image, test_pipeline
+from mmseg_pointrend.apis.models import load_model
 from mmseg_pointrend.apis.testing import _augment
+from mmseg_pointrend.inference.predictor import predict_whole
+from mmseg_pointrend.inference.reading import apply_test_pipeline, load_image, test_pipeline
 
 pytestmark = pytest.mark.usefixtures("random_weights")
 
@@ -114,7 +115,7 @@ def test_the_labels_are_those_of_the_test_data(
         pseudo_collate([DATASETS.build(dict(leaf, pipeline=unlabelled, test_mode=True))[0]])
     )
     expected = expected.pred_sem_seg.data[0].numpy()
-    labels = predict_whole(model, test_pipeline(here), path)
+    labels = predict_whole(model, test_pipeline(here), path).labels
     assert len(np.unique(labels)) > 1
     assert np.array_equal(labels, expected)
     if case != "classes":  # mmsegmentation's does not know them

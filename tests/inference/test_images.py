@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import cv2
 import mmcv
 import numpy as np
 import pytest
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-from mmseg_pointrend.apis.images import write_labels
-from mmseg_pointrend.apis.reading import load_image
+from mmseg_pointrend.inference.reading import load_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (31, 47, 3)).astype(np.uint8)
 
@@ -83,20 +81,3 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.png", tmp_path):
         with pytest.raises(FileNotFoundError, match=f"image {path} does not exist"):
             read_image(path)
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_labels_are_written_bit_by_bit(tmp_path: Path, dtype: type) -> None:
-    labels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (5, 9)).astype(dtype)
-    path = tmp_path / "new" / "labels.png"
-    write_labels(path, labels)
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert found.dtype == dtype and np.array_equal(found, labels)
-
-
-def test_labels_are_written_as_png_only(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="out must end in .png, got .*labels.jpg"):
-        write_labels(tmp_path / "labels.jpg", PIXELS[..., 0])
-    (tmp_path / "labels.png").mkdir()
-    with pytest.raises(ValueError, match="labels.png cannot be written"):
-        write_labels(tmp_path / "labels.png", PIXELS[..., 0])

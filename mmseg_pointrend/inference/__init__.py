@@ -1,0 +1,27 @@
+"""Predicting pictures, one or very many, with a model that is built: no config files here.
+
+One picture:
+
+- `images`: files that a decoder would misread.
+- `reading`: pictures read and prepared as a test pipeline says.
+- `predictor`: labels, and how sure they are, of pictures as in testing or in sliding windows.
+
+Many:
+
+- `inputs`: which pictures are meant.
+- `names`: what the files are called that are written for them.
+- `written`: label maps, confidences and overlays as files, marked with what they were made of.
+- `overlays`: the classes' colours painted over a picture.
+- `palettes`: the classes' colours.
+- `record`: what made the files of a folder.
+- `folder`: where a job's files lie, and which are finished.
+- `loading`: pictures read ahead, and put together to batches.
+- `shares`: which pictures are this process's.
+- `progress`: how far a job is.
+- `job`: all pictures from first to last.
+- `predictions_hook`: the same files, written by a test.
+"""
+
+from mmseg_pointrend import compat
+
+compat.setup()

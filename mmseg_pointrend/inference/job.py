@@ -1,0 +1,237 @@
+"""All pictures of a job from first to last: what is finished is skipped, what is bad is listed."""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from types import FrameType
+
+from torch import nn
+
+from mmseg_pointrend.inference.folder import JobFolder
+from mmseg_pointrend.inference.inputs import Picture
+from mmseg_pointrend.inference.loading import Failure, Loading, Prepared, batches, read_ahead
+from mmseg_pointrend.inference.predictor import Maps, Windows, predict_batch, predict_sliding
+from mmseg_pointrend.inference.progress import JobProgress
+from mmseg_pointrend.inference.reading import PipelineError, other_steps
+
+#: Threads that encode and write files while the next pictures are predicted.
+_WRITERS = 2
+#: Pictures whose files may wait to be written: what a job holds must not grow.
+_MOST_WAITING = 8
+#: After so many pictures in a row that the model fails on, the model is what is wrong.
+_MOST_IN_A_ROW = 10
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How a job predicts.
+
+    Attributes:
+        windows: sliding windows at the pictures' native size; None: as in testing.
+        batch_size: pictures at a time; only pictures whose inputs have one size share a batch.
+        workers: processes that read ahead; 0: pictures are read in between.
+    """
+
+    windows: Windows | None = None
+    batch_size: int = 1
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ValueError: for numbers out of range.
+        """
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, got {self.batch_size}")
+        if self.workers < 0:
+            raise ValueError(f"workers must be 0 or more, got {self.workers}")
+        if self.windows is not None and self.batch_size > 1:
+            raise ValueError(
+                f"batch_size must be 1 with windows, which come one by one; got {self.batch_size}"
+            )
+
+
+@dataclass
+class Report:
+    """What became of a job's pictures.
+
+    Attributes:
+        total: how many there were.
+        finished: how many were finished before.
+        predicted: how many were predicted.
+        failures: the others.
+        stopped: the signal that ended the job; 0 if none did.
+    """
+
+    total: int
+    finished: int = 0
+    predicted: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    stopped: int = 0
+
+    def describe(self) -> str:
+        """Say it in a line, and one more for each picture that failed."""
+        text = f"{self.predicted} of {self.total} pictures predicted"
+        if self.finished:
+            text += f", {self.finished} were finished before"
+        if self.stopped:
+            text += "; stopped: the same command goes on from here"
+        if self.failures:
+            text += f"; {len(self.failures)} could not be predicted:"
+        return "\n".join([text, *(f"  {one.picture.path}: {one.reason}" for one in self.failures)])
+
+
+def run_job(
+    model: nn.Module,
+    pipeline: list[dict],
+    pictures: Sequence[Picture],
+    folder: JobFolder,
+    settings: JobSettings,
+    quiet: bool = False,
+) -> Report:
+    """Predict pictures, and write their files.
+
+    A picture that cannot be read or predicted is listed, and the others go on. SIGINT and SIGTERM
+    stop: all files that are there are whole.
+
+    Args:
+        model: a segmentor, in evaluation mode.
+        pipeline: configs of the steps, from loading on (`reading.test_pipeline`).
+        pictures: which.
+        folder: where their files go; opened.
+        settings: how.
+        quiet: show no progress, and leave signals alone: part of a larger job.
+
+    Raises:
+        OSError: if files cannot be written.
+        ValueError: if the pipeline can read no picture, or does what cannot be undone.
+    """
+    report = Report(total=len(pictures))
+    todo = [picture for picture in pictures if not folder.is_finished(picture)]
+    report.finished = len(pictures) - len(todo)
+    steps = other_steps(pipeline) if settings.windows is None else None
+    loading = Loading(pipeline, steps, folder.mark, keep_pixels=folder.wanted.overlays)
+    try:
+        signals = nullcontext() if quiet else stopped_by_signals()
+        with signals, JobProgress(len(todo), quiet) as progress:
+            job = _Job(model, folder, settings, report, progress)
+            found = read_ahead(todo, loading, settings.workers)
+            with job.writing():
+                for batch in batches(found, settings.batch_size):
+                    job.fail(batch) if isinstance(batch, Failure) else job.predict(batch)
+    except Stopped as stop:
+        report.stopped = stop.number
+    return report
+
+
+class _Job:
+    """The moving parts of a job."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: JobFolder,
+        settings: JobSettings,
+        report: Report,
+        progress: JobProgress,
+    ) -> None:
+        self._model, self._folder, self._settings = model, folder, settings
+        self._report, self._progress = report, progress
+        self._failed_in_a_row = 0
+        self._waiting: deque[tuple[Picture, Future]] = deque()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Have threads that write; at the end, after a stop too, all is written."""
+        with ThreadPoolExecutor(_WRITERS) as self._writers:
+            try:
+                yield
+            finally:
+                self._finish(at_most=0)
+
+    def fail(self, failure: Failure) -> None:
+        """List a picture."""
+        if failure.stops:
+            raise ValueError(failure.reason)
+        self._report.failures.append(failure)
+        self._progress.advance()
+
+    def predict(self, batch: list[Prepared]) -> None:
+        """Predict a batch, one by one if that fails, and have its files written."""
+        try:
+            found = self._maps(batch)
+        except PipelineError:
+            raise
+        except Exception as error:  # of the model or of memory, for pictures of a certain kind
+            if len(batch) > 1:
+                for one in batch:
+                    self.predict([one])
+                return
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= _MOST_IN_A_ROW:
+                raise
+            reason = f"the model fails: {' '.join(str(error).split()) or type(error).__name__}"
+            self.fail(Failure(batch[0].picture, reason))
+            return
+        self._failed_in_a_row = 0
+        for one, maps in zip(batch, found, strict=True):
+            write = self._writers.submit(
+                self._folder.write, one.picture, maps, one.pixels, one.mark
+            )
+            self._waiting.append((one.picture, write))
+        self._finish(at_most=_MOST_WAITING)
+
+    def _maps(self, batch: list[Prepared]) -> list[Maps]:
+        sure, windows = self._folder.wanted.confidence, self._settings.windows
+        if windows is None:
+            return predict_batch(self._model, [one.item for one in batch], sure)
+        return [predict_sliding(self._model, one.pixels, windows, sure) for one in batch]
+
+    def _finish(self, at_most: int) -> None:
+        """Wait until at most so many pictures are to be written."""
+        while len(self._waiting) > at_most:
+            picture, write = self._waiting.popleft()
+            try:
+                write.result()
+            except ValueError as error:  # this picture's; a full disk is an OSError
+                self.fail(Failure(picture, str(error)))
+            else:
+                self._report.predicted += 1
+                self._progress.advance()
+
+
+class Stopped(BaseException):
+    """A signal has asked the job to stop.
+
+    Attributes:
+        number: the signal's.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Raise `Stopped` in the main thread at a SIGINT or SIGTERM; a second one ends at once."""
+    before: dict[int, Callable | int | None] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
+        raise Stopped(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,44 @@
+"""The classes' colours, as a config's test data have them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+
+from mmseg_pointrend.datasets.wrappers import innermost_datasets
+
+
+def palette_of(config: Config, num_classes: int) -> list[list[int]]:
+    """Find a colour for each class: the test data's, and made up where they have none.
+
+    Args:
+        config: as `prepare_config` gives it.
+        num_classes: the model's number of classes.
+
+    Returns:
+        (R, G, B) from 0 to 255 for each class.
+    """
+    loader = config.get("test_dataloader") or {}
+    leaf = next(iter(innermost_datasets(loader.get("dataset") or {})), {})
+    return complete_palette(_palette_of_data(leaf), num_classes)
+
+
+def complete_palette(palette: Sequence[Sequence[int]], num_classes: int) -> list[list[int]]:
+    """Add colours to a palette, or leave some out, so that every class has one.
+
+    They are those that mmsegmentation makes up.
+    """
+    made_up = np.random.RandomState(42).randint(0, 255, (num_classes, 3)).tolist()
+    found = [list(color) for color in palette[:num_classes]]
+    return found + made_up[len(found) :]
+
+
+def _palette_of_data(leaf: dict) -> Sequence[Sequence[int]]:
+    """Build a data set as far as its settings, and ask it."""
+    own = {"test_mode": False} if "test_mode" in leaf else {}
+    try:
+        dataset = DATASETS.build(dict(leaf, lazy_init=True, **own))
+        return dataset.metainfo.get("palette") or []
+    except Exception:  # whatever a data set needs that is not here: colours decide nothing
+        return []

@@ -1,0 +1,123 @@
+"""What a test predicts, written as files: the same as `tools/predict.py` writes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
+
+from mmseg_pointrend.datasets.wrappers import innermost_datasets
+from mmseg_pointrend.inference.inputs import Picture, name_pictures
+from mmseg_pointrend.inference.names import absolute, common_folder
+from mmseg_pointrend.inference.overlays import paint
+from mmseg_pointrend.inference.palettes import complete_palette
+from mmseg_pointrend.inference.written import (
+    check_inside,
+    label_dtype,
+    write_labels,
+    write_overlay,
+)
+
+
+@HOOKS.register_module()
+class PredictionsHook(Hook):
+    """Write what a test predicts, under names that no two pictures share.
+
+    A picture keeps its place below the deepest folder that holds all pictures' folders.
+
+    Args:
+        out: folder for label maps: PNG, class indices from 0, whatever values the data set's own
+            files have; in 8 bits, or 16 for more than 256 classes.
+        show_dir: folder for painted pictures: JPEG, the truth on the left if it is known, the
+            prediction on the right.
+    """
+
+    def __init__(self, out: str | None = None, show_dir: str | None = None) -> None:
+        self.out, self.show_dir = out, show_dir
+
+    def before_test(self, runner: Runner) -> None:
+        """Name the files.
+
+        Raises:
+            ValueError: if a file would take the place of a picture of the data set.
+        """
+        leaves = list(innermost_datasets(runner.test_dataloader.dataset))
+        self._loaders = {path: leaf for leaf in leaves for path in _paths(leaf)}
+        folders = [_folder(leaf, path) for path, leaf in self._loaders.items()]
+        paths = sorted({absolute(path) for path in self._loaders})
+        found = name_pictures(paths, common_folder(set(folders)))
+        self._pictures = {picture.path: picture for picture in found.pictures}
+        classes = leaves[0].metainfo.get("classes") or ()
+        self._palette = complete_palette(leaves[0].metainfo.get("palette") or [], len(classes))
+        for picture in found.pictures:
+            for target in self._targets(picture):
+                if absolute(target) in self._pictures:
+                    raise ValueError(f"{target} is a picture of the data set: take another folder")
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[SegDataSample] | None = None,
+    ) -> None:
+        """Write the files of a batch."""
+        for sample in outputs or ():
+            picture = self._pictures[absolute(sample.img_path)]
+            labels = sample.pred_sem_seg.data[0].cpu().numpy()
+            if self.out is not None:
+                depth = label_dtype(max(len(self._palette), int(labels.max()) + 1))
+                path = _place(self.out, picture, ".png")
+                write_labels(path, labels.astype(depth), self._palette)
+            if self.show_dir is not None:
+                path = _place(self.show_dir, picture, ".jpg")
+                write_overlay(path, self._paint(sample, labels))
+
+    def _targets(self, picture: Picture) -> list[Path]:
+        folders = ((self.out, ".png"), (self.show_dir, ".jpg"))
+        return [_path(folder, picture, ending) for folder, ending in folders if folder]
+
+    def _paint(self, sample: SegDataSample, labels: np.ndarray) -> np.ndarray:
+        """Paint the truth, if there is one, and the prediction."""
+        loader = self._loaders[sample.img_path].pipeline.transforms[0]
+        pixels = loader(dict(img_path=sample.img_path))["img"]
+        painted = [paint(pixels, labels, self._palette)]
+        if "gt_sem_seg" in sample:
+            truth = sample.gt_sem_seg.data[0].cpu().numpy()
+            painted.insert(0, paint(pixels, _like(truth, labels.shape), self._palette))
+        return np.concatenate(painted, axis=1)
+
+
+def _paths(leaf: object) -> list[str]:
+    return [leaf.get_data_info(index)["img_path"] for index in range(len(leaf))]
+
+
+def _folder(leaf: object, path: str) -> str:
+    """Find the folder of a data set's pictures, if it holds this one."""
+    prefix = getattr(leaf, "data_prefix", {}).get("img_path")
+    own = os.path.dirname(absolute(path))
+    if not prefix:
+        return own
+    return os.path.commonpath([absolute(prefix), own])
+
+
+def _path(folder: str, picture: Picture, ending: str) -> Path:
+    return Path(folder) / picture.name.with_suffix(ending)
+
+
+def _place(folder: str, picture: Picture, ending: str) -> Path:
+    path = _path(folder, picture, ending)
+    check_inside(folder, path)
+    return path
+
+
+def _like(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize labels to (height, width), the nearest one each."""
+    rows, columns = (
+        (np.arange(new) + 0.5) * old // new for new, old in zip(shape, labels.shape, strict=True)
+    )
+    return labels[np.ix_(rows.astype(int), columns.astype(int))]
