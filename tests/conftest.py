@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from mmengine.config import config as mmengine_config
 
 from mmseg_pointrend import compat
 
@@ -18,6 +19,19 @@ settings.register_profile(
     "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("busy machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_config_texts() -> Iterator[None]:
+    """Leave the texts of configs as they come, in this process: yapf takes seconds for each."""
+
+    def leave(text: str, **settings: object) -> tuple[str, bool]:
+        return text, False
+
+    leave.__wrapped__ = mmengine_config.FormatCode.__wrapped__  # for who tests the layout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mmengine_config, "FormatCode", leave)
+        yield
 
 
 @pytest.fixture
