@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 import mmseg_pointrend.evaluation  # registers RefinementMetric
@@ -16,6 +17,7 @@ from mmseg_pointrend.apis.configs import (
     type_name,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
+from mmseg_pointrend.datasets.unlabelled import count_labelled, without_labels
 from mmseg_pointrend.engine import innermost_datasets
 from mmseg_pointrend.inference.reading import step_name
 
@@ -67,6 +69,7 @@ def test(
         _write_predictions(config, out, show_dir)
     if tta:
         _augment(config)
+    _leave_unmeasured(config, written=out is not None or show_dir is not None)
     _compare_with_coarse(config)
     return Runner.from_cfg(config).test()
 
@@ -86,6 +89,35 @@ def _write_predictions(config: Config, out: str | Path | None, show_dir: str | P
             for evaluator in evaluators
             if not evaluator.get("format_only") or evaluator.get("output_dir")
         ]
+
+
+def _leave_unmeasured(config: Config, written: bool) -> None:
+    """Measure nothing, and say so, if no picture has a label map; refuse it if only some have."""
+    evaluators = list_evaluators(config)
+    if not evaluators or any(evaluator.get("format_only") for evaluator in evaluators):
+        return
+    leaves = list(innermost_datasets(config.test_dataloader.dataset))
+    found = count_labelled(leaves)
+    without = found.pictures - found.labelled
+    if not without:
+        return
+    which = (
+        f"{without} of {found.pictures} pictures have no label map (first: {found.first_without})"
+    )
+    if found.labelled:
+        raise ValueError(
+            f"test_dataloader.dataset: {which}, so metrics would be of the others; leave these "
+            "pictures out (ann_file lists those that count), or predict them by tools/predict.py"
+        )
+    if not written:
+        raise ValueError(
+            f"test_dataloader.dataset: {which}, so there is nothing to measure; with --out DIR or "
+            "--show-dir DIR (out, show_dir) they are predicted and written"
+        )
+    print_log(f"test_dataloader.dataset: {which}: they are predicted, nothing is measured")
+    config.test_evaluator = []
+    for leaf in leaves:
+        leaf.pipeline = without_labels(leaf.pipeline)
 
 
 def _augment(config: Config) -> None:
