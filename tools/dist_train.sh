@@ -1,28 +1,11 @@
 #!/usr/bin/env bash
 # Train on several GPUs: tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
-# On several machines, on each: NNODES=2 NODE_RANK=0 MASTER_ADDR=<first machine> tools/dist_train.sh ...
-# They meet at PORT of the first machine (29500 unless set). A machine alone takes any free port.
+# Several machines: see tools/dist_launch.sh.
 set -euo pipefail
 
 if (($# < 2)); then
   echo "usage: $0 CONFIG GPUS [options of tools/train.py]" >&2
   exit 2
 fi
-config=$1
-gpus=$2
 
-if [[ ${NNODES:-1} == 1 && -z ${PORT:-} ]]; then
-  # Any free port, so that several jobs may run side by side.
-  meeting=(--standalone --local-addr=127.0.0.1)
-else
-  meeting=(
-    --nnodes="${NNODES:-1}"
-    --node_rank="${NODE_RANK:-0}"
-    --master_addr="${MASTER_ADDR:-127.0.0.1}"
-    --master_port="${PORT:-29500}"
-  )
-fi
-
-exec "${PYTHON:-python}" -m torch.distributed.run "${meeting[@]}" \
-  --nproc_per_node="$gpus" \
-  "$(dirname "$0")/train.py" "$config" --launcher pytorch "${@:3}"
+exec "$(dirname "$0")/dist_launch.sh" "$2" train.py "$1" --launcher pytorch "${@:3}"

@@ -12,9 +12,10 @@ from torch import nn
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
 from mmseg_pointrend.compat.config_keys import check_old_keys, check_options
-from mmseg_pointrend.compat.distributed import prepare_cpu_processes
+from mmseg_pointrend.compat.distributed import give_slurm_job_a_port, prepare_cpu_processes
 from mmseg_pointrend.datasets.found_pictures import find_pictures
 from mmseg_pointrend.engine import innermost_datasets
+from mmseg_pointrend.engine.type_names import type_name
 
 compat.setup()
 
@@ -81,11 +82,6 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
     return config
 
 
-def type_name(config: dict) -> str:
-    """Name the type of a part of a config, which may be a class, or a name with its scope."""
-    return getattr(config["type"], "__name__", str(config["type"]).rpartition(".")[2])
-
-
 def prepare_config(
     path: str | Path,
     work_dir: str | Path | None = None,
@@ -116,6 +112,8 @@ def prepare_config(
     config.launcher = launcher
     if local_rank is not None:
         os.environ.setdefault("LOCAL_RANK", str(local_rank))
+    if launcher == "slurm":
+        give_slurm_job_a_port()
     fit_to_machine(config)
     # Configs whose types are classes often have None; names, as of our hooks, need a scope.
     config.default_scope = config.get("default_scope") or "mmseg"
@@ -166,12 +164,6 @@ def names_type(config: dict, base: str) -> bool:
     found = config.get("type")
     found = MODELS.get(found) if isinstance(found, str) else found
     return isinstance(found, type) and issubclass(found, MODELS.get(base))
-
-
-def check_checkpoint(path: str | Path) -> None:
-    """Raise FileNotFoundError, in one line, if a local checkpoint does not exist."""
-    if "://" not in str(path) and not Path(path).is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist")
 
 
 def check_data(config: Config, split: str) -> None:

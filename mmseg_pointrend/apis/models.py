@@ -9,7 +9,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
-from mmseg_pointrend.apis.configs import check_checkpoint
+from mmseg_pointrend.engine.checkpoint_folder import check_checkpoint
 from mmseg_pointrend.engine.weights_check import load_weights
 
 

@@ -10,15 +10,15 @@ import mmseg_pointrend.evaluation  # registers RefinementMetric
 import mmseg_pointrend.inference.predictions_hook  # registers PredictionsHook
 import mmseg_pointrend.models  # noqa: F401 - registers PointRendTTA
 from mmseg_pointrend.apis.configs import (
-    check_checkpoint,
     check_data,
     names_type,
     prepare_config,
-    type_name,
 )
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
 from mmseg_pointrend.datasets.unlabelled import count_labelled, without_labels
 from mmseg_pointrend.engine import innermost_datasets
+from mmseg_pointrend.engine.checkpoint_folder import check_checkpoint
+from mmseg_pointrend.engine.type_names import type_name
 from mmseg_pointrend.inference.reading import step_name
 
 

@@ -4,18 +4,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import FlexibleRunner, Runner
 
-from mmseg_pointrend.apis.configs import (
-    check_checkpoint,
-    check_data,
-    prepare_config,
-    type_name,
-)
-from mmseg_pointrend.datasets.draws import make_repeatable
-from mmseg_pointrend.datasets.workers import shield_workers
-from mmseg_pointrend.engine.checkpoint_folder import find_newest, read_progress
-from mmseg_pointrend.engine.pretrained import advising_files, leave_out_pretrained
+from mmseg_pointrend.apis.configs import check_data, prepare_config
+from mmseg_pointrend.engine.pretrained import advising_files
+from mmseg_pointrend.engine.runners import build_runner
+from mmseg_pointrend.engine.starting_point import check_same_start, choose_start
+from mmseg_pointrend.engine.type_names import type_name
 
 
 def train(
@@ -26,7 +21,7 @@ def train(
     options: dict | None = None,
     launcher: str = "none",
     local_rank: int | None = None,
-) -> Runner:
+) -> Runner | FlexibleRunner:
     """Train what a config describes; killed at any moment, it can go on from a checkpoint.
 
     Args:
@@ -45,43 +40,21 @@ def train(
     Raises:
         FileNotFoundError: if the config, a checkpoint or a data folder does not exist.
         ConnectionError: if weights cannot be downloaded.
-        ValueError: for settings or labels out of range, no images, or a checkpoint that no
-            training can go on from.
+        ValueError: for settings or labels out of range, no images, a strategy that does not work
+            here, or a checkpoint that no training can go on from.
         SystemExit: after SIGTERM or SIGINT, once the iteration is saved.
     """
     config = prepare_config(config_path, work_dir, options, launcher, local_rank)
-    _choose_start(config, resume)
+    done = choose_start(config, resume)
     if amp:
         enable_amp(config)
     for split in ("train", "val"):
         check_data(config, split)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config)
+    check_same_start(done)
     with advising_files(config.model):
         runner.train()
     return runner
-
-
-def _choose_start(config: Config, resume: str | None) -> None:
-    """Decide which checkpoint to go on from (weights, optimizer, iteration) or to start from."""
-    found = find_newest(config.work_dir) if resume == "auto" else resume
-    config.resume = found is not None
-    done = 0
-    if found is not None:
-        check_checkpoint(found)
-        progress = read_progress(found)
-        done, config.load_from = progress.iteration, str(found)
-        if config.setdefault("randomness", {}).get("seed") is None:
-            config.randomness.seed = progress.seed
-    elif config.get("load_from"):
-        check_checkpoint(config.load_from)
-    if config.get("load_from"):
-        # The checkpoint replaces the weights that would otherwise be downloaded first.
-        leave_out_pretrained(config)
-    if config.get("train_dataloader"):
-        make_repeatable(config.train_dataloader, done)
-        shield_workers(config.train_dataloader)
-    if config.get("val_dataloader"):
-        shield_workers(config.val_dataloader)
 
 
 def enable_amp(config: Config) -> None:

@@ -13,6 +13,12 @@ from mmseg_pointrend.compat.checkpoints import load_from_local
 _NAME = re.compile(r"(?:iter|epoch)_(\d+)\.pth")
 
 
+def check_checkpoint(path: str | Path) -> None:
+    """Raise FileNotFoundError, in one line, if a local checkpoint does not exist."""
+    if "://" not in str(path) and not Path(path).is_file():
+        raise FileNotFoundError(f"checkpoint {path} does not exist")
+
+
 class Progress(NamedTuple):
     """How far a training has come.
 

@@ -15,6 +15,7 @@ from mmseg.registry import HOOKS
 
 from mmseg_pointrend.engine.accumulated_gradients import are_applied
 from mmseg_pointrend.engine.safe_checkpoint_hook import SafeCheckpointHook
+from mmseg_pointrend.engine.sharding import is_sharded
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,7 +32,8 @@ class InterruptionHook(Hook):
 
     With several processes all stop after the same iteration, whichever of them got the signal.
     With gradients accumulated over iterations, the stop is where they have been applied. In a
-    validation the main process stops after a batch; the resumed training validates again.
+    validation the main process stops after a batch; the resumed training validates again. Where
+    each process has a part of the model, the validation is finished first.
     """
 
     # After everything that an iteration does, its regular checkpoint included.
@@ -78,7 +80,7 @@ class InterruptionHook(Hook):
     ) -> None:
         """Stop after a batch of a validation between iterations."""
         # Processes may have different numbers of batches, and cannot ask each other.
-        if self._before and is_main_process():
+        if self._before and is_main_process() and not is_sharded(runner):
             self._stop_if(self._signal, runner, runner.epoch, runner.iter)
 
     def after_run(self, runner: Runner) -> None:

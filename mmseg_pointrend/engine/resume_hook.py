@@ -51,7 +51,9 @@ class ResumeHook(Hook):
             runner.optim_wrapper, OptimWrapper
         ):
             self._take_settings(runner, checkpoint["optimizer"], changes)
-            checkpoint.pop("param_schedulers", None)
+            checkpoint["param_schedulers"] = [
+                scheduler.state_dict() for scheduler in runner.param_schedulers or ()
+            ]
             self._wind_forward = True
 
     def before_train(self, runner: Runner) -> None:
@@ -96,7 +98,11 @@ class ResumeHook(Hook):
                 f"resume: {what}: the checkpoint's optimizer state does not fit; keep the "
                 "optim_wrapper, or start anew from the weights with load_from"
             )
-        state["param_groups"] = new_groups
+        # Parameters are numbered, or named where each process has a part of them.
+        state["param_groups"] = [
+            new | dict(params=old["params"])
+            for old, new in zip(old_groups, new_groups, strict=True)
+        ]
         if "base_param_settings" in own:
             state["base_param_settings"] = own["base_param_settings"]
 

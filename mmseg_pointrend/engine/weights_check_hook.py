@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmseg.registry import HOOKS
 
+from mmseg_pointrend.engine.sharding import is_sharded, whole_model
 from mmseg_pointrend.engine.weights_check import (
     check_fit,
     check_weights,
@@ -37,9 +38,12 @@ class WeightsCheckHook(Hook):
             ValueError: for weights that are not finite, or leave some unset that are needed.
         """
         name = runner.cfg.get("load_from") or runner.work_dir
+        if is_sharded(runner):
+            # mmengine 0.10.7 takes no checkpoint of weights alone then.
+            checkpoint.setdefault("state_dict", dict(checkpoint))
         weights = weights_of(checkpoint)
         check_weights(name, weights)
-        fit = fit_weights(runner.model, weights)
+        fit = fit_weights(whole_model(runner), weights)
         training = isinstance(runner._train_loop, BaseLoop)
         if training and not runner._resume:
             print_log(f"Weights from {name}: {describe_fit(fit)}", "current")

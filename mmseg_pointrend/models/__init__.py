@@ -7,6 +7,7 @@ compat.setup()
 from mmseg_pointrend.models.point_mlp import PointMLP  # noqa: E402
 from mmseg_pointrend.models.pointrend_head import PointRendHead  # noqa: E402
 from mmseg_pointrend.models.segmentor import PointRend  # noqa: E402
+from mmseg_pointrend.models.sharding import large_parts_of_backbones  # noqa: E402
 from mmseg_pointrend.models.tta import PointRendTTA  # noqa: E402
 
-__all__ = ["PointMLP", "PointRend", "PointRendHead", "PointRendTTA"]
+__all__ = ["PointMLP", "PointRend", "PointRendHead", "PointRendTTA", "large_parts_of_backbones"]

@@ -78,21 +78,43 @@ def test_epochs_are_shuffled_anew_and_numbered_on() -> None:
     assert numbers == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13]
 
 
-@pytest.mark.parametrize("world_size", [2, 4])
-def test_processes_share_the_draws_of_one(monkeypatch, world_size: int) -> None:
-    alone = NumberedBatchSampler(InfiniteSampler(Noise(), seed=1), batch_size=8)
-    shares = []
+def shares(world_size: int, infinite: bool, length: int, batch: int, start: int = 0) -> list:
+    """Take ten iterations' draws of every process, which share batches of that size."""
+    kind, found = InfiniteSampler if infinite else DefaultSampler, []
     for rank in range(world_size):
-        with monkeypatch.context() as patch:
-            for module in (draws, InfiniteSampler.__init__.__globals__):
-                target = module if isinstance(module, dict) else vars(module)
-                patch.setitem(target, "get_dist_info", lambda rank=rank: (rank, world_size))
-            sampler = InfiniteSampler(Noise(), seed=1)
-            share = NumberedBatchSampler(sampler, batch_size=8 // world_size, start=2)
-            shares.append(list(itertools.islice(share, 3)))
-    whole = list(itertools.islice(alone, 5))[2:]
-    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
-        assert sorted(draw for part in parts for draw in part) == sorted(batch)
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (vars(draws), kind.__init__.__globals__):
+                patch.setitem(module, "get_dist_info", lambda rank=rank: (rank, world_size))
+            sampler = kind(Noise(length), seed=1)
+            numbered = NumberedBatchSampler(sampler, batch // world_size, start=start)
+            again = itertools.chain.from_iterable(itertools.repeat(numbered))
+            found.append(list(itertools.islice(again, 10 - start)))
+    return found
+
+
+@given(
+    world_size=st.sampled_from([2, 3, 4]),
+    before=st.sampled_from([1, 2, 3, 4]),
+    infinite=st.booleans(),
+    length=st.integers(1, 40),
+    done=st.integers(0, 9),
+)
+def test_processes_share_the_draws_of_one(world_size, before, infinite, length, done) -> None:
+    """Whatever their number, also where another number of processes was before."""
+    (whole,) = shares(1, infinite, length, 12)
+    first = shares(before, infinite, length, 12)
+    then = shares(world_size, infinite, length, 12, start=done)
+    together = [
+        *zip(*(share[:done] for share in first), strict=True),
+        *zip(*then, strict=True),
+    ]
+    assert len(whole) == len(together) == 10
+    for batch, parts in zip(whole, together, strict=True):
+        drawn = list(itertools.chain(*parts))
+        assert len(set(drawn)) == len(drawn) and set(batch) <= set(drawn)
+        # The end of a pass is filled up, so that all processes have as many.
+        more = len(drawn) - len(batch)
+        assert more == 0 or (not infinite and len(batch) < 12 and more < max(before, world_size))
 
 
 def test_another_batch_sampler_is_numbered() -> None:

@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +19,7 @@ import torch
 
 from mmseg_pointrend.apis.training import train
 from mmseg_pointrend.engine.checkpoint_folder import find_newest, read_progress
+from tests.forks import finish, start
 from tests.tools.commands import forget_runs
 from tests.tools.folders import write_two_classes
 
@@ -88,9 +88,11 @@ randomness = dict(seed=7)
 """
 
 
-def write_config(folder: Path, iterations: int, interval: int = 1, workers: int = 0) -> Path:
-    """Write data and a config for them into a folder."""
-    data = write_two_classes(folder / "data", train=6)
+def write_config(
+    folder: Path, iterations: int, interval: int = 1, workers: int = 0, **pictures: int
+) -> Path:
+    """Write data and a config for them into a folder; `pictures` are for `write_two_classes`."""
+    data = write_two_classes(folder / "data", **{"train": 6, **pictures})
     path = folder / "small.py"
     settings = dict(root=ROOT, data=data, iterations=iterations, interval=interval, workers=workers)
     path.write_text(CONFIG.format(**settings))
@@ -98,36 +100,14 @@ def write_config(folder: Path, iterations: int, interval: int = 1, workers: int 
 
 
 def start_training(config: Path, work_dir: Path, log: Path, **arguments: object) -> int:
-    """Fork a process that trains; return its number. Its exit status: 0, or 1 after an error."""
-    number = os.fork()
-    if number:
-        return number
-    status = 1
-    try:
-        os.setsid()
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        # pytest has put others in their place.
-        sys.stdout = os.fdopen(1, "w", buffering=1)
-        sys.stderr = os.fdopen(2, "w", buffering=1)
-        forget_runs()
-        torch.set_num_threads(1)
-        train(config, work_dir, **arguments)
-        status = 0
-    except SystemExit as end:
-        status = int(end.code or 0)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    """Fork a process that trains; return its number, see `tests.forks.start`."""
+    return start(log, train_anew, config, work_dir, **arguments)
 
 
-def finish(number: int) -> int:
-    """Wait for a process; return its exit status, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+def train_anew(config: Path, work_dir: Path, **arguments: object) -> None:
+    """Train in a process that has trained before, or is forked from one."""
+    forget_runs()
+    train(config, work_dir, **arguments)
 
 
 class Kill(NamedTuple):

@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.kills import (
-    find_difference,
-    finish,
-    start_training,
-    train_killed,
-    write_config,
-)
+from tests.engine.kills import find_difference, start_training, train_killed, write_config
+from tests.forks import finish
 
 ITERATIONS = 14
 

@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,13 @@ ROOT = Path(__file__).parents[2]
 MOST_SECONDS = 400
 
 
-def run(*command: object, cwd: Path, fails: bool = False) -> subprocess.CompletedProcess:
+class Completed(subprocess.CompletedProcess):
+    """A command that has ended, and when: as `time.time` counts."""
+
+    ended: float
+
+
+def run(*command: object, cwd: Path, fails: bool = False) -> Completed:
     """Run a command from another folder than the clone, one thread a process.
 
     All that it and its children wrote is in the error if it fails or hangs.
@@ -40,21 +47,23 @@ def run(*command: object, cwd: Path, fails: bool = False) -> subprocess.Complete
         process.terminate()  # not killed: torchrun ends its ranks
         output, errors = process.communicate()
         ended, fails = f"no end after {MOST_SECONDS} s", False
+    completed = Completed(process.args, process.returncode, output, errors)
+    completed.ended = time.time()
     if not fails:
         written = f"{output}\n--- stderr ---\n{errors}"
         assert ended == "exit status 0", f"{command[0]}: {ended}\n{written}"
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+    return completed
 
 
 def run_side_by_side(
     *commands: Sequence[object], cwd: Path, fails: bool = False
-) -> list[subprocess.CompletedProcess]:
+) -> list[Completed]:
     """Run several commands at once, each as `run` does."""
     with ThreadPoolExecutor(len(commands)) as pool:
         return list(pool.map(lambda command: run(*command, cwd=cwd, fails=fails), commands))
 
 
-def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> subprocess.CompletedProcess:
+def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> Completed:
     """Run a tool as a process."""
     return run(sys.executable, ROOT / "tools" / name, *arguments, cwd=cwd, **kwargs)
 

@@ -63,13 +63,13 @@ def write_ade20k(root: Path, train: int = 4, val: int = 2) -> Path:
     return root
 
 
-def write_two_classes(root: Path, train: int = 4, val: int = 2) -> Path:
+def write_two_classes(root: Path, train: int = 4, val: int = 2, void_rows: int = 4) -> Path:
     """Write images/*.jpg and labels/*.png with 0, 1 and 255, as docs/custom_dataset.md says."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("val", val)):
         for index in range(count):
             image, labels = _scene(rng, 2)
-            labels[:4] = 255
+            labels[:void_rows] = 255
             for folder, name, pixels in (("images", "jpg", image), ("labels", "png", labels)):
                 path = root / folder / split / f"{index}.{name}"
                 _save(path, pixels)

@@ -206,7 +206,10 @@ def test_help_names_the_options(call_tool) -> None:
         assert all(option in text for option in options)
 
 
-@pytest.mark.parametrize("script", ["dist_train", "dist_test", "slurm_train", "slurm_test"])
+@pytest.mark.parametrize(
+    "script",
+    ["dist_launch", "dist_train", "dist_test", "slurm_launch", "slurm_train", "slurm_test"],
+)
 def test_scripts_say_how_they_are_used(script: str, tmp_path: Path) -> None:
     result = run(ROOT / f"tools/{script}.sh", cwd=tmp_path, fails=True)
     assert result.returncode == 2
@@ -227,17 +230,15 @@ def test_slurm_scripts_call_srun(
 ) -> None:
     """A stand-in for srun prints what it was asked to run."""
     srun = tmp_path / "srun"
-    srun.write_text('#!/usr/bin/env bash\nprintf "%s|" "$@" "$MASTER_PORT"\n')
+    srun.write_text('#!/usr/bin/env bash\nprintf "%s|" "$@" "${MASTER_PORT:-}"\n')
     srun.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("MASTER_PORT", raising=False)
     printed = run(ROOT / f"tools/{script}.sh", *arguments, cwd=tmp_path).stdout
-    assert 20000 <= int(printed.split("|")[-2]) < 30000
     assert "--partition=part|--job-name=job|--gres=gpu:4|--ntasks=4" in printed
     assert expected in printed
-    # Jobs that share a node meet at ports of their own, or where they are told.
-    others = [run(ROOT / f"tools/{script}.sh", *arguments, cwd=tmp_path).stdout for _ in range(3)]
-    assert len({printed, *others}) > 1
+    # The tasks choose a port by the number of their job, unless they are told one.
+    assert printed.endswith("||")
     monkeypatch.setenv("MASTER_PORT", "29500")
     printed = run(ROOT / f"tools/{script}.sh", *arguments, cwd=tmp_path).stdout
     assert printed.endswith("|29500|")

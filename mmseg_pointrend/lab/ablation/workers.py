@@ -125,9 +125,9 @@ def _environment(slot: int, workers: int) -> dict[str, str]:
 
 
 def _slurm_environment(slot: int, _: int) -> dict[str, str]:
-    """Give a run's tasks a port to meet at: runs, also of several commands, may share a node."""
-    first = int(os.environ.get("MASTER_PORT", 20000 + os.getpid() % 10000))
-    return {"MASTER_PORT": str(first + slot)}
+    """Count runs on from the port that is set, if one is; else each job's number gives it one."""
+    first = os.environ.get("MASTER_PORT")
+    return {} if first is None else {"MASTER_PORT": str(int(first) + slot)}
 
 
 def _visible_gpus() -> list[str]:

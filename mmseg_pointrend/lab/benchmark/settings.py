@@ -11,8 +11,9 @@ import torch
 from mmengine.config import Config
 
 import mmseg_pointrend
-from mmseg_pointrend.apis.configs import check_checkpoint, prepare_config
+from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.training import enable_amp
+from mmseg_pointrend.engine.checkpoint_folder import check_checkpoint
 from mmseg_pointrend.lab.image_shapes import image_shape, rendering_shape, training_shape
 from mmseg_pointrend.lab.scenes.drawing import SMALLEST_SIDE
 

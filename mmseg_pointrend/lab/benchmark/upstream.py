@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
-from mmseg_pointrend.apis.configs import is_pointrend, type_name
+from mmseg_pointrend.apis.configs import is_pointrend
 from mmseg_pointrend.core import THRESHOLD, Subdivision, TrainingPoints
+from mmseg_pointrend.engine.type_names import type_name
 from mmseg_pointrend.lab.defaults import default_of
 
 #: Where the coarse head's weights lie -> where a model without PointRend has them.

@@ -24,15 +24,21 @@ def test_a_run_of_several_tasks_has_a_port_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     srun = tmp_path / "srun"
-    srun.write_text(f"#!/usr/bin/env bash\necho $MASTER_PORT >> {tmp_path}/ports; sleep 0.3\n")
+    srun.write_text(
+        f"#!/usr/bin/env bash\necho ${{MASTER_PORT:-its own}} >> {tmp_path}/ports; sleep 0.3\n"
+    )
     srun.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("GPUS", "4")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     ended = []
     runs = make_runs(tmp_path, 3)
     workers.run_all(runs, slurm="debug", on_end=lambda run, succeeded: ended.append(succeeded))
     ports = (tmp_path / "ports").read_text().split()
-    assert len(set(ports)) == 3 and ended == [False] * 3
+    assert sorted(ports) == ["29500", "29501", "29502"] and ended == [False] * 3
+    monkeypatch.delenv("MASTER_PORT")
+    workers.run_all(runs, slurm="debug")
+    assert (tmp_path / "ports").read_text().splitlines()[3:] == ["its own"] * 3
     for gpus in ("-1", "two"):
         monkeypatch.setenv("GPUS", gpus)
         with pytest.raises(ValueError, match=f"GPUS must be a number, 0 or more, got '{gpus}'"):
