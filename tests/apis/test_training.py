@@ -24,11 +24,11 @@ def started(tmp_path, monkeypatch):
     write_cityscapes(tmp_path / "data")
     configs = []
 
-    def from_cfg(config):
+    def build_runner(config):
         configs.append(config)
         return SimpleNamespace(train=lambda: None)
 
-    monkeypatch.setattr(training, "Runner", SimpleNamespace(from_cfg=from_cfg))
+    monkeypatch.setattr(training, "build_runner", build_runner)
 
     def start(resume: str | None = None, **options: object):
         data = {
