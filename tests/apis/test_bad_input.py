@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.utils.data import DataLoader, Dataset
 
+from mmseg_pointrend.apis.configs import load_config
 from mmseg_pointrend.apis.console import command_line_tool
 from tests.tools.folders import SHALLOW, small_options, write_cityscapes
 
@@ -143,9 +145,39 @@ def test_a_bug_keeps_its_traceback() -> None:
         tool()
 
 
-def test_a_traceback_can_be_asked_for(monkeypatch) -> None:
-    from mmseg_pointrend.apis.configs import load_config
+class Refused(Dataset):
+    """A picture in which a loader's worker finds a mistake of the user, or a bug."""
 
+    def __init__(self, bug: bool) -> None:
+        self.bug = bug
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> None:
+        if self.bug:
+            np.zeros(3).reshape(2, 2)
+        load_config("nowhere.py")
+
+
+def test_a_loaders_worker_is_heard(capfd: pytest.CaptureFixture) -> None:
+    @command_line_tool
+    def tool() -> None:
+        list(DataLoader(Refused(bug=False), num_workers=1))
+
+    @command_line_tool
+    def tool_with_a_bug() -> None:
+        list(DataLoader(Refused(bug=True), num_workers=1))
+
+    with pytest.raises(SystemExit) as stopped:
+        tool()
+    assert stopped.value.code == 2
+    assert capfd.readouterr().err == "error: config nowhere.py does not exist\n"
+    with pytest.raises(ValueError, match="(?s)worker process 0.*cannot reshape"):
+        tool_with_a_bug()
+
+
+def test_a_traceback_can_be_asked_for(monkeypatch) -> None:
     @command_line_tool
     def tool() -> None:
         load_config("nowhere.py")
