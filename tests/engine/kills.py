@@ -5,6 +5,7 @@ forked from one that has imported everything, so that a restart takes a fraction
 """
 
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -127,23 +128,45 @@ class Kill(NamedTuple):
 def train_killed(
     config: Path, work_dir: Path, kills: int, longest: float, seed: int
 ) -> Iterator[Kill]:
-    """Train, with so many kills on the way, each after up to `longest` seconds; then to the end."""
+    """Train, with so many kills on the way, each after up to `longest` seconds; then to the end.
+
+    Every second one comes while a checkpoint is written, one of the next five.
+    """
     times, log = random.Random(seed), work_dir.with_suffix(".log")
-    for _ in range(kills):
+    for count in range(kills):
+        start, before = time.monotonic(), _unfinished(work_dir)
         number = start_training(config, work_dir, log, resume="auto")
-        after = times.uniform(0, longest)
-        time.sleep(after)
+        time.sleep(times.uniform(0, longest))
+        if count % 2:
+            for _ in range(times.randint(1, 5)):
+                _wait_for_a_write(work_dir, number)
         os.killpg(number, signal.SIGKILL)
+        after = time.monotonic() - start
         status = finish(number)
         if status == 0:
             raise RuntimeError("the training was done before all kills: give it more iterations")
         if status != -signal.SIGKILL:
             raise RuntimeError(f"a training failed:\n{log.read_text()[-3000:]}")
         newest = find_newest(work_dir) if work_dir.exists() else None
-        writing = work_dir.exists() and any(work_dir.glob(".*.pth.*.part"))
+        writing = bool(_unfinished(work_dir) - before)
         yield Kill(after, writing, read_progress(newest).iteration if newest else 0)
     if finish(start_training(config, work_dir, log, resume="auto")):
         raise RuntimeError(f"the last training failed:\n{log.read_text()[-3000:]}")
+
+
+def _wait_for_a_write(work_dir: Path, number: int) -> None:
+    """Wait until a process writes a checkpoint, or has ended."""
+    before = _unfinished(work_dir)
+    while not _unfinished(work_dir) - before:
+        if os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+
+
+def _unfinished(work_dir: Path) -> set[str]:
+    """List the checkpoints that are being written, or that a kill has left so."""
+    with contextlib.suppress(FileNotFoundError):
+        return {name for name in os.listdir(work_dir) if ".pth." in name and name[-5:] == ".part"}
+    return set()
 
 
 def find_difference(one: Path, other: Path) -> str | None:
