@@ -5,8 +5,9 @@ compiled extension `mmcv._ext` they load, and `mmseg.utils` (so the models and t
 imports `mmcv.ops`, so almost nothing of mmseg can be imported. PointRend needs no compiled op:
 point sampling is plain torch.
 
-With `install_stand_in` an `mmcv._ext` is found whose ops raise a clear error when they are
-called. It is offered after all other finders, so a compiled mmcv is used untouched, and one that is
+With `install_stand_in` an `mmcv._ext` is found. The two ops that box detectors call, `nms` and
+RoIAlign, work there: through torchvision where it can be imported, else in plain torch
+(`compat.plain_ops`). All others raise a clear error when they are called. It is offered after all other finders, so a compiled mmcv is used untouched, and one that is
 broken (built for another torch) still fails with its own message.
 
 Every process needs it. `import mmseg_pointrend` installs it, and a process that starts by
@@ -27,6 +28,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 EXTENSION = "mmcv._ext"
+
+# The ops that `compat.plain_ops` has.
+_PLAIN_OPS = ("nms", "roi_align_forward", "roi_align_backward")
 
 # mmcv.utils.collect_env() calls these two to describe the build; an answer serves better there
 # than an error, and "not compiled" is the true one.
@@ -57,10 +61,25 @@ class _StandInExtension(types.ModuleType):
         # (copy, pickle, inspect, warnings), and any answer but "no" misleads it.
         if name.startswith("_"):
             raise AttributeError(f"module {EXTENSION!r} has no attribute {name!r}")
-        op = _describe_build if name in _BUILD_QUESTIONS else _make_missing_op(name)
+        op = _describe_build if name in _BUILD_QUESTIONS else _make_op(name)
         # Kept, so that the same name is the same object: pickling by reference relies on it.
         setattr(self, name, op)
         return op
+
+
+def _make_op(name: str) -> Callable[..., Any]:
+    """Return the op `name` in plain torch where there is one, else one that raises."""
+    if name not in _PLAIN_OPS:
+        return _make_missing_op(name)
+
+    def plain_op(*args: Any, **kwargs: Any) -> Any:
+        from mmseg_pointrend.compat import plain_ops  # only now: it imports torch
+
+        return getattr(plain_ops, name)(*args, **kwargs)
+
+    plain_op.__module__ = EXTENSION
+    plain_op.__name__ = plain_op.__qualname__ = name
+    return plain_op
 
 
 def _make_missing_op(name: str) -> Callable[..., Any]:
