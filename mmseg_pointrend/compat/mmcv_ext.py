@@ -5,10 +5,10 @@ compiled extension `mmcv._ext` they load, and `mmseg.utils` (so the models and t
 imports `mmcv.ops`, so almost nothing of mmseg can be imported. PointRend needs no compiled op:
 point sampling is plain torch.
 
-With `install_stand_in` an `mmcv._ext` is found. The two ops that box detectors call, `nms` and
-RoIAlign, work there: through torchvision where it can be imported, else in plain torch
-(`compat.plain_ops`). All others raise a clear error when they are called. It is offered after all other finders, so a compiled mmcv is used untouched, and one that is
-broken (built for another torch) still fails with its own message.
+With `install_stand_in` an `mmcv._ext` is found. The ops that box detectors call, `nms` and
+RoIAlign, work there without compiling (`compat.plain_ops`); all others raise a clear error when
+they are called. It is offered after all other finders, so a compiled mmcv is used untouched, and
+one that is broken (built for another torch) still fails with its own message.
 
 Every process needs it. `import mmseg_pointrend` installs it, and a process that starts by
 `fork` inherits it. A process that starts by `spawn` or `forkserver` first imports the

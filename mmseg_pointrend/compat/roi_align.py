@@ -88,9 +88,7 @@ def _matrices(
     return zip(boxes[:, 0].long().tolist(), *axes, strict=True)
 
 
-def _axis_matrices(
-    first: Tensor, length: Tensor, bins: int, ratio: int, size: int
-) -> list[_Axis]:
+def _axis_matrices(first: Tensor, length: Tensor, bins: int, ratio: int, size: int) -> list[_Axis]:
     """Make the matrices of one axis, those of boxes with equal numbers of samples at once.
 
     Args:
@@ -124,7 +122,7 @@ def _mean_weights(
         return first.new_zeros(len(first), dtype=torch.long), first.new_zeros(len(first), bins, 0)
     samples = (torch.arange(bins * count, device=first.device, dtype=first.dtype) + 0.5) / count
     position = first[:, None] + samples * (length / bins)[:, None]
-    counted = ((position >= -1) & (position <= size)) / count
+    counted = ((position >= -1) & (position <= size)).to(first.dtype) / count
     position = position.clamp(0, size - 1)
     low = position.long()
     high, share = (low + 1).clamp(max=size - 1), position - low
