@@ -192,8 +192,10 @@ def _nth_smallest_margin(step: _Step, computed: Sequence[_Computed]) -> Tensor:
     _, margins = _by_region(step, computed)
     if margins.shape[1] < step.num_points:
         return margins.new_full((step.num_regions,), torch.inf)
-    # `kthvalue` has no deterministic algorithm on a GPU.
-    return margins.topk(step.num_points, largest=False, sorted=False).values.amax(1)
+    if margins.is_cuda and torch.are_deterministic_algorithms_enabled():
+        # `kthvalue` has no deterministic algorithm there; it is faster, though.
+        return margins.topk(step.num_points, largest=False, sorted=False).values.amax(1)
+    return margins.kthvalue(step.num_points, dim=1).values
 
 
 # ---- 3: the point head ---------------------------------------------------------------------------
