@@ -1,0 +1,32 @@
+"""Compare predictions in half precision with those in float32, on a config's test pictures."""
+
+import argparse
+
+from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description="Predict a config's test pictures in float32 and with autocast in bfloat16 and "
+        "float16: how many labels differ, and the mIoU of each."
+    )
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--device", help="cpu, cuda or cuda:<number> (default: cuda if there)")
+    add_config_options(parser)
+    return parser.parse_args()
+
+
+@command_line_tool
+def main() -> None:
+    """Predict and print."""
+    args = parse_args()
+    from mmseg_pointrend.lab.precision import compare_precisions, format_precisions
+
+    found = compare_precisions(args.config, args.checkpoint, args.device, args.cfg_options)
+    print(format_precisions(found))
+
+
+if __name__ == "__main__":
+    main()
