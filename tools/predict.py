@@ -68,6 +68,14 @@ def parse_args() -> argparse.Namespace:
         help="predict every N-th picture from the K-th on, K from 0 to N - 1 (default: all; with "
         "torchrun each process takes its share)",
     )
+    add(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="share the work among the machines of a Ray cluster (default address: the one that is "
+        "running, or else this machine)",
+    )
     add("--overwrite", action="store_true", help="replace what another model predicted in DIR")
     add("--device", help="cpu, cuda or cuda:1 (default: cuda if there is one)")
     add_unset_option(parser)
@@ -83,8 +91,8 @@ def _check_single(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
     """Find what goes with a folder only."""
     if len(args.inputs) > 1 or os.path.isdir(args.inputs[0]):
         parser.error(f"--out must be a folder for several pictures, got {args.out}")
-    for name in ("overlays", "confidence", "share", "overwrite"):
-        if getattr(args, name):
+    for name in ("overlays", "confidence", "share", "ray", "overwrite"):
+        if getattr(args, name) not in (None, False):
             parser.error(f"--{name} needs a folder, --out DIR, got {args.out}")
 
 
@@ -117,6 +125,7 @@ def main() -> None:
         confidence=args.confidence,
         overwrite=args.overwrite,
         share=args.share,
+        ray=args.ray,
         **common,
     )
     sys.exit(128 + report.stopped if report.stopped else int(bool(report.failures)))

@@ -1,5 +1,6 @@
 """Predicting image files: one, however large, or very many."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from torch import nn
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.models import load_model
@@ -15,6 +17,7 @@ from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
 from mmseg_pointrend.inference.palettes import palette_of
 from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
+from mmseg_pointrend.inference.ray_job import Work, run_on_ray
 from mmseg_pointrend.inference.reading import load_image, step_name, test_pipeline
 from mmseg_pointrend.inference.record import (
     Record,
@@ -105,6 +108,7 @@ def predict_many(
     colored: bool = True,
     overwrite: bool = False,
     share: str | None = None,
+    ray: str | None = None,
     device: str | None = None,
     options: dict | None = None,
     allow_unset: bool = False,
@@ -129,6 +133,8 @@ def predict_many(
         colored: see `predict`.
         overwrite: replace what another model has predicted in this folder.
         share: "K/N": every N-th picture from the K-th on, K from 0 to N - 1.
+        ray: address of a Ray cluster whose machines share the work; "": the one that is running,
+            or else this machine.
         device: where the model runs; by default a GPU if torch sees one, with torchrun each process
             its own.
         options: see `predict`.
@@ -142,6 +148,7 @@ def predict_many(
         ValueError: for no pictures, settings out of range, weights of another model, or a folder
             that holds something else's predictions.
         OSError: if files cannot be written.
+        ImportError: for `ray`, if it is not installed.
     """
     config = prepare_config(config_path, options=options)
     pipeline = test_pipeline(config)
@@ -149,11 +156,13 @@ def predict_many(
     own = (Share() if share is None else parse_share(share)).inner(launched_share())
     found = find_pictures(inputs, without=JobFolder.result_folders(out))
     print(found.describe() + (f"; share {own}" if own.total > 1 else ""), flush=True)
-    model = load_model(config, checkpoint, device, allow_unset)
+    # On a cluster the actors predict: here the weights are only looked at.
+    place = device if ray is None else "cpu"
+    model = load_model(config, checkpoint, place, allow_unset)
     if settings.windows is not None:
         _name_steps_left_out(pipeline)
     palette = palette_of(config, model.num_classes)
-    folder = JobFolder(out, Wanted(palette, colored, confidence, overlays))
+    folder = JobFolder(os.path.abspath(out), Wanted(palette, colored, confidence, overlays))
     windows = settings.windows
     record = Record(
         config=str(config_path),
@@ -165,11 +174,29 @@ def predict_many(
         pictures=found.root,
     )
     folder.open(record, overwrite)
-    report = run_job(model, pipeline, own.of(found.pictures), folder, settings)
+    pictures = own.of(found.pictures)
+    if ray is None:
+        report = run_job(model, pipeline, pictures, folder, settings)
+    else:
+        build = partial(_load_anywhere, *map(_absolute, (config_path, checkpoint)), options)
+        make_model = partial(build, device=device, allow_unset=allow_unset)
+        report = run_on_ray(Work(make_model, pipeline, folder, settings), pictures, ray or None)
     print(report.describe(), flush=True)
     if not report.stopped:
         wait_for_others()
     return report
+
+
+def _load_anywhere(
+    config_path: str, checkpoint: str, options: dict | None, **settings: object
+) -> nn.Module:
+    """Build a config's model in another process, perhaps on another machine."""
+    return load_model(prepare_config(config_path, options=options), checkpoint, **settings)
+
+
+def _absolute(path: str | Path) -> str:
+    """Write a path so that it holds in any folder; an address stays."""
+    return str(path) if "://" in str(path) else os.path.abspath(path)
 
 
 def _name_steps_left_out(pipeline: list[dict]) -> None:

@@ -19,6 +19,7 @@ Many:
 - `shares`: which pictures are this process's.
 - `progress`: how far a job is.
 - `job`: all pictures from first to last.
+- `ray_job`: the same on the machines of a Ray cluster.
 - `predictions_hook`: the same files, written by a test.
 """
 

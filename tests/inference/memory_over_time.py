@@ -90,7 +90,7 @@ def main() -> None:
         written = sorted(path.stat().st_mtime for path in (folder / "out/labels").rglob("*.png"))
     print(f"{report.predicted} pictures in {seconds:.0f} s")
     for number in range(args.pictures // 10, args.pictures + 1, args.pictures // 10):
-        index = min(bisect.bisect(samples, (written[number - 1], 0)), len(samples) - 1)
+        index = max(0, bisect.bisect(samples, (written[number - 1], 0)) - 1)
         print(f"{number:6d} pictures: {samples[index][1] / 2**20:.0f} MiB")
 
 
