@@ -27,12 +27,23 @@ def paint(pixels: np.ndarray, labels: np.ndarray, palette: Sequence[Sequence[int
     if picture.shape[:2] != (height, width):
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
     colors = np.asarray(palette, np.uint8)[:, ::-1]
+    highest = int(labels.max())
+    if highest < len(colors):
+        return cv2.addWeighted(picture, 1 - _OPACITY, _colors_of(labels, colors), _OPACITY, 0)
     known = labels < len(colors)
-    if known.all():
-        return cv2.addWeighted(picture, 1 - _OPACITY, colors[labels], _OPACITY, 0)
-    colors = colors[np.where(known, labels, 0)]
-    painted = cv2.addWeighted(picture, 1 - _OPACITY, colors, _OPACITY, 0)
+    found = _colors_of(np.where(known, labels, 0), colors)
+    painted = cv2.addWeighted(picture, 1 - _OPACITY, found, _OPACITY, 0)
     return np.where(known[..., None], painted, picture)
+
+
+def _colors_of(labels: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Look up (H, W, 3) colours; by OpenCV where it can, which is several times as fast."""
+    if len(colors) > 256:
+        return colors[labels]
+    table = np.zeros((1, 256, 3), np.uint8)
+    table[0, : len(colors)] = colors
+    indices = labels.astype(np.uint8, copy=False)
+    return cv2.LUT(cv2.merge([indices] * 3), table)
 
 
 def as_color(pixels: np.ndarray) -> np.ndarray:
