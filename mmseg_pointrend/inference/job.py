@@ -83,7 +83,7 @@ class Report:
             text += "; stopped: the same command goes on from here"
         if self.failures:
             text += f"; {len(self.failures)} could not be predicted:"
-        return "\n".join([text, *(f"  {one.picture.path}: {one.reason}" for one in self.failures)])
+        return "\n".join([text, *(f"  {one.describe()}" for one in self.failures)])
 
 
 def run_job(
@@ -163,20 +163,13 @@ class _Job:
 
     def predict(self, batch: list[Prepared]) -> None:
         """Predict a batch, one by one if that fails, and have its files written."""
-        try:
-            found = self._maps(batch)
-        except PipelineError:
-            raise
-        except Exception as error:  # of the model or of memory, for pictures of a certain kind
-            if len(batch) > 1:
+        found = self._try(batch)
+        if isinstance(found, str):
+            if len(batch) == 1:
+                self.fail(Failure(batch[0].picture, found))
+            else:
                 for one in batch:
                     self.predict([one])
-                return
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row >= _MOST_IN_A_ROW:
-                raise
-            reason = f"the model fails: {' '.join(str(error).split()) or type(error).__name__}"
-            self.fail(Failure(batch[0].picture, reason))
             return
         self._failed_in_a_row = 0
         for one, maps in zip(batch, found, strict=True):
@@ -185,6 +178,18 @@ class _Job:
             )
             self._waiting.append((one.picture, write))
         self._finish(at_most=_MOST_WAITING)
+
+    def _try(self, batch: list[Prepared]) -> list[Maps] | str:
+        """Predict a batch, or say why not. What an error holds in memory is let go of."""
+        try:
+            return self._maps(batch)
+        except PipelineError:
+            raise
+        except Exception as error:  # of the model or of memory, for pictures of a certain kind
+            self._failed_in_a_row += len(batch) == 1
+            if self._failed_in_a_row >= _MOST_IN_A_ROW:
+                raise
+            return f"the model fails: {' '.join(str(error).split()) or type(error).__name__}"
 
     def _maps(self, batch: list[Prepared]) -> list[Maps]:
         sure, windows = self._folder.wanted.confidence, self._settings.windows

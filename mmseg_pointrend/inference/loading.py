@@ -49,6 +49,11 @@ class Failure(NamedTuple):
     reason: str
     stops: bool = False
 
+    def describe(self) -> str:
+        """Say why, with the picture's path."""
+        path = self.picture.path
+        return self.reason if path in self.reason else f"{path}: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Loading:

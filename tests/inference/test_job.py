@@ -131,7 +131,7 @@ def test_bad_pictures_do_not_stop_the_others(job, data: Path, tmp_path: Path) ->
         assert failed.keys() == {"0.png", "1.png"}
         assert all("is damaged" in reason for reason in failed.values())
         assert report.predicted + report.finished == 3
-        assert f"  {data}/0/0.png: image {data}/0/0.png is damaged" in report.describe()
+        assert f"\n  image {data}/0/0.png is damaged" in report.describe()
     check_labels(data, tmp_path / "out", 3)
 
 
@@ -153,6 +153,7 @@ def test_pictures_that_the_model_fails_on(job, data: Path, tmp_path: Path) -> No
     (failure,) = report.failures
     assert failure.reason == "the model fails: out of memory"
     assert failure.picture.source.name == "2.png" and report.predicted == 4
+    assert f"\n  {data}/0/2.png: the model fails: out of memory" in report.describe()
     check_labels(data, tmp_path / "out", 4)
 
 
