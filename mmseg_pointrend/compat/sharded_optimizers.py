@@ -17,7 +17,16 @@ def mend_sharded_resume() -> None:
 
 
 def _load_optim_state_dict(strategy: Any, state_dict: dict[str, Any]) -> None:
-    """Give each process its part of the state of a whole optimizer."""
+    """Give each process its part of the state of a whole optimizer.
+
+    Raises:
+        ValueError: for one whose parameters are numbered, as without the strategy.
+    """
+    if any(not isinstance(name, str) for name in state_dict["state"]):
+        raise ValueError(
+            "resume: the checkpoint is of a training without FSDPStrategy, whose optimizer numbers "
+            "its parameters; leave strategy out, or start anew from the weights with load_from"
+        )
     own = FullyShardedDataParallel.optim_state_dict_to_load(
         model=strategy.model,
         optim=strategy.optim_wrapper.optimizer,

@@ -11,8 +11,8 @@ from mmseg_pointrend.engine.type_names import type_name
 _REFUSED = dict(
     DDPStrategy="is what several processes do anyway: leave strategy out",
     SingleDeviceStrategy="is what one process does anyway: leave strategy out",
-    DeepSpeedStrategy="writes checkpoints that no hook sees and that cannot be opened safely: "
-    "take FSDPStrategy",
+    DeepSpeedStrategy="writes checkpoints past the hooks, folders that --resume and tests do not "
+    "read: take FSDPStrategy",
     ColossalAIStrategy="is not supported: take FSDPStrategy",
 )
 

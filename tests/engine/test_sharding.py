@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.engine.runners import build_runner
 from tests.engine.kills import find_difference, train_anew, write_config
-from tests.forks import finish, run_ranks, start
+from tests.forks import Ranks, finish, run_ranks, start
 from tests.tools.commands import ROOT
 
 ITERATIONS = 6
@@ -126,6 +126,18 @@ def test_one_process_goes_on_alone(config, whole, sharded, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_checkpoint_of_whole_models_is_refused(config, whole, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    shutil.copy(whole / "iter_3.pth", tmp_path / "work")
+    ranks = Ranks(
+        tmp_path, 2, train_anew, config, tmp_path / "work",
+        options={**OPTIONS, **STRATEGY}, launcher="pytorch", resume="auto",
+    )  # fmt: skip
+    assert ranks.finish() == [1, 1]
+    assert ranks.written().count("ValueError: resume: the checkpoint is of a training without") == 2
+
+
+@pytest.mark.slow
 def test_starting_weights_are_checked(config, whole, tmp_path: Path) -> None:
     weights = load(whole / LAST)["state_dict"]
     del weights["neck.fpn_convs.0.conv.bias"]
@@ -150,7 +162,7 @@ def test_starting_weights_are_checked(config, whole, tmp_path: Path) -> None:
         ({"optim_wrapper.accumulative_counts": 2}, "accumulative_counts does not work with FSDP"),
         ({"custom_hooks": [dict(type="EMAHook")]}, "EMAHook does not work with FSDP"),
         ({"strategy.type": "DDPStrategy"}, "DDPStrategy is what several processes do anyway"),
-        ({"strategy.type": "DeepSpeedStrategy"}, "DeepSpeedStrategy writes checkpoints that"),
+        ({"strategy.type": "DeepSpeedStrategy"}, "DeepSpeedStrategy writes checkpoints past"),
         ({"strategy.type": "mmengine.ColossalAIStrategy"}, "ColossalAIStrategy is not supported"),
         ({"strategy.type": "MyStrategy"}, "MyStrategy is not known: take FSDPStrategy"),
         ({"runner_type": "MyRunner"}, "runner_type must be 'FlexibleRunner'.*got 'MyRunner'"),
