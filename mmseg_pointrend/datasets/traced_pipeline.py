@@ -33,9 +33,9 @@ class TracedPipeline(Compose):
     inside `TestTimeAug` and the like record, too, and every view has its own.
 
     What upstream's transforms do is known. A transform of one's own may say what undoes it: it puts
-    the steps into the sample, `results["undo"]`. If it does not, it is tried once, see
-    `datasets.probe`; one that changes the picture's size, once for every two sizes. A step that
-    sets another `ori_shape` declares what it hands on to be the picture.
+    the steps into the sample, `results["undo"]`. If it does not, and has changed the picture, it is
+    tried once, see `datasets.probe`; one that changes the picture's size, once for every two sizes.
+    A step that sets another `ori_shape` declares what it hands on to be the picture.
 
     Args:
         transforms: the steps, or their configs.
@@ -90,8 +90,14 @@ class TracedPipeline(Compose):
             undo, own = (), ()
         elif own is None:
             if effect is None:
-                effect = self._find_effect(step, kept, after)
+                effect = self._find_effect(step, kept, result)
             own = _undoing(effect, result, before, after)
+        self._check(step, own, result)
+        result["undo"] = (*own, *(undo or ()))
+        return result
+
+    def _check(self, step: Transform, own: Sequence[Step], result: dict) -> None:
+        """Check what undoes a step, and that it has not moved the truth with the picture."""
         if not all(isinstance(part, Step) for part in own):
             raise TypeError(
                 f"{self.name}: results['undo'] of {type(step).__name__} must be steps of "
@@ -102,12 +108,12 @@ class TracedPipeline(Compose):
                 f"{self.name}: {type(step).__name__} moves the label map, too, and predictions are "
                 "made for the picture as it was loaded: put LoadAnnotations after it"
             )
-        result["undo"] = (*own, *(undo or ()))
-        return result
 
-    def _find_effect(self, step: Transform, sample: dict, after: Size) -> Effect:
+    def _find_effect(self, step: Transform, sample: dict, result: dict) -> Effect:
         """Try a step of unknown effect, unless that has been done."""
-        before = _size(sample)
+        if np.array_equal(sample["img"], result["img"]):
+            return Effect.KEEPS  # as of a step that loads labels, or does nothing this time
+        before, after = _size(sample), _size(result)
         key = (id(step), None if before == after else (before, after))
         effect = self._tried.get(key) or probe(step, sample)
         if min(before) >= SHORTEST_SIDE:

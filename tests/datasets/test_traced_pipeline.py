@@ -233,6 +233,17 @@ def test_transforms_are_tried_once() -> None:
     assert step.calls == tried + 3
 
 
+def test_what_leaves_the_picture_alone_is_not_tried() -> None:
+    """As a transform that loads labels; one that does something another time is tried then."""
+    step = Custom(lambda image: image)
+    pipeline = TracedPipeline([LoadCoordinates(), step, dict(type="PackSegInputs")])
+    pipeline(dict(shape=(40, 50)))
+    assert step.calls == 1
+    step.change = np.flipud
+    with pytest.raises(ValueError, match="Custom moves pixels"):
+        pipeline(dict(shape=(40, 50)))
+
+
 def test_small_pictures_do_not_vouch_for_large_ones() -> None:
     step = Custom(lambda image: image[::-1])
     pipeline = TracedPipeline([LoadCoordinates(), step, dict(type="PackSegInputs")])
