@@ -18,7 +18,7 @@ Size = tuple[int, int]
 Transform = Callable[[dict], dict | None]
 
 _WHAT_IS_UNDONE = (
-    "predictions are brought back to the picture after Resize, Pad and RandomFlip; a transform of "
+    "Predictions are brought back to the picture after Resize, Pad and RandomFlip; a transform of "
     "your own may set results['undo'] to the steps that undo it (mmseg_pointrend.core: Crop, Flip, "
     "Resize)"
 )
