@@ -116,6 +116,7 @@ def test_a_stopped_job_goes_on(given, tmp_path: Path, call_tool) -> None:
         list(map(str, command)), cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE
     )
     while not len(list(tmp_path.glob("out/labels/*.png"))):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=100)
