@@ -17,7 +17,7 @@ from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
 from mmseg_pointrend.inference.palettes import palette_of
 from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
-from mmseg_pointrend.inference.ray_job import Work, run_on_ray
+from mmseg_pointrend.inference.ray_job import Work, import_ray, run_on_ray
 from mmseg_pointrend.inference.reading import load_image, step_name, test_pipeline
 from mmseg_pointrend.inference.record import (
     Record,
@@ -150,6 +150,8 @@ def predict_many(
         OSError: if files cannot be written.
         ImportError: for `ray`, if it is not installed.
     """
+    if ray is not None:
+        import_ray()  # before anything is written
     config = prepare_config(config_path, options=options)
     pipeline = test_pipeline(config)
     settings = JobSettings(Windows.choose(window, stride), batch_size, workers)

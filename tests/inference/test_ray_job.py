@@ -15,6 +15,7 @@ from mmengine.structures import PixelData
 from PIL import Image
 from torch import nn
 
+from mmseg_pointrend.apis.prediction import predict_many
 from mmseg_pointrend.inference.folder import JobFolder, Wanted
 from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings
@@ -114,7 +115,12 @@ def test_the_pictures_of_a_lost_machine_are_done_by_the_other(
     assert (again.finished, again.predicted, len(again.failures)) == (COUNT, 0, 1)
 
 
-def test_without_ray_a_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_a_line_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ImportError, match=r"python -m pip install 'mmseg-pointrend\[ray\]'"):
         import_ray()
+    with pytest.raises(ImportError, match="Ray is not installed"):
+        predict_many("config.py", "weights.pth", ["pictures"], tmp_path / "out", ray="")
+    assert not (tmp_path / "out").exists()
