@@ -18,6 +18,7 @@ Many:
 - `loading`: pictures read ahead, and put together to batches.
 - `shares`: which pictures are this process's.
 - `progress`: how far a job is.
+- `stopping`: Ctrl-C and SIGTERM.
 - `job`: all pictures from first to last.
 - `ray_job`: the same on the machines of a Ray cluster.
 - `predictions_hook`: the same files, written by a test.

@@ -1,13 +1,10 @@
 """All pictures of a job from first to last: what is finished is skipped, what is bad is listed."""
 
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from types import FrameType
 
 from torch import nn
 
@@ -17,6 +14,7 @@ from mmseg_pointrend.inference.loading import Failure, Loading, Prepared, batche
 from mmseg_pointrend.inference.predictor import Maps, Windows, predict_batch, predict_sliding
 from mmseg_pointrend.inference.progress import JobProgress
 from mmseg_pointrend.inference.reading import PipelineError, other_steps
+from mmseg_pointrend.inference.stopping import Stopped, stopped_by_signals
 
 #: Threads that encode and write files while the next pictures are predicted.
 _WRITERS = 2
@@ -208,35 +206,3 @@ class _Job:
             else:
                 self._report.predicted += 1
                 self._progress.advance()
-
-
-class Stopped(BaseException):
-    """A signal has asked the job to stop.
-
-    Attributes:
-        number: the signal's.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Raise `Stopped` in the main thread at a SIGINT or SIGTERM; a second one ends at once."""
-    before: dict[int, Callable | int | None] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        for one in before:
-            signal.signal(one, signal.SIG_DFL)
-        raise Stopped(number)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
