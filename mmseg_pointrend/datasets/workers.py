@@ -1,11 +1,15 @@
 """Loader workers that outlive a signal to the whole job."""
 
+import multiprocessing
 import os
 import signal
 import threading
 import warnings
 
 from mmengine.registry import FUNCTIONS
+from torch.utils.data import DataLoader
+
+_FORK = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
 
 
 @FUNCTIONS.register_module()
@@ -38,6 +42,33 @@ def shield_workers(loader: dict) -> None:
         if "disable_subprocess_warning" in loader:
             disable = loader.pop("disable_subprocess_warning")
             loader["worker_init_fn"]["disable_subprocess_warning"] = disable
+
+
+def shield_starts(loader: DataLoader) -> None:
+    """Let a data loader start workers that no SIGTERM ends before `leave_signals_to_main` runs.
+
+    Those that start by another way than `fork` take seconds to start, and are left as they are.
+    """
+    shielded = getattr(loader.worker_init_fn, "func", None) is leave_signals_to_main
+    if shielded and _FORK is not None and loader.multiprocessing_context is None:
+        if multiprocessing.get_start_method() == "fork":
+            loader.multiprocessing_context = _ShieldedFork()
+
+
+if _FORK is not None:
+
+    class _ShieldedProcess(_FORK.Process):
+        """A process that starts with SIGTERM blocked; what arrives meanwhile is not lost."""
+
+        def start(self) -> None:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            try:
+                super().start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    class _ShieldedFork(type(_FORK)):
+        Process = _ShieldedProcess
 
 
 def _end_for_parent(parent: int) -> None:

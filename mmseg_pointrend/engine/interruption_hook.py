@@ -12,7 +12,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
+from torch.utils.data import DataLoader
 
+from mmseg_pointrend.datasets.workers import shield_starts
 from mmseg_pointrend.engine.accumulated_gradients import are_applied
 from mmseg_pointrend.engine.safe_checkpoint_hook import SafeCheckpointHook
 from mmseg_pointrend.engine.sharding import is_sharded
@@ -42,6 +44,12 @@ class InterruptionHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Start with no signal."""
         self._signal, self._since, self._before = 0, 0.0, {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Let loaders start workers that outlive a signal."""
+        for loader in (runner.train_dataloader, runner.val_dataloader):
+            if isinstance(loader, DataLoader):
+                shield_starts(loader)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
