@@ -50,10 +50,12 @@ install: .venv/.project
 demo: install
 	.venv/bin/python tools/demo.py
 
-# The tests of a file in one process: what its fixtures train is trained once.
+# The tests of a file in one process: what its fixtures train is trained once. In the order of
+# tests/conftest.py.
 test: lint
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	  .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	  .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  $(PYTEST_ARGS)
 
 lint: install
 	.venv/bin/python -m ruff check .

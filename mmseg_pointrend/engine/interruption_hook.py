@@ -47,7 +47,8 @@ class InterruptionHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Let loaders start workers that outlive a signal."""
-        for loader in (runner.train_dataloader, runner.val_dataloader):
+        for loop in (runner.train_loop, runner.val_loop):
+            loader = getattr(loop, "dataloader", None)
             if isinstance(loader, DataLoader):
                 shield_starts(loader)
 
