@@ -32,7 +32,7 @@ _USER_ERRORS = (
 # A full disk, a quota, a limit on the size of files, a folder that must not be written to.
 _MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 # Where a mistake in a config surfaces that only the library can notice.
-_CONFIG_MODULES = ("mmengine.config", "mmengine.registry")
+_CONFIG_MODULES = ("mmengine.config", "mmengine.registry", "mmengine.optim", "torch.optim")
 # How torch hands on what ended a loader's worker: its traceback, as text.
 _IN_WORKER = re.compile(
     r'Caught \w+ in \w+ worker process.*File "(?P<file>[^"]+)", line.*?\n[\w.]+: (?P<text>.*)',

@@ -138,7 +138,7 @@ def find_not_finite(weights: dict[str, Tensor]) -> str | None:
 
 def _guess(fit: Fit) -> str:
     unset = fit.unset
-    if len(unset) == fit.total or not fit.total:
+    if len(fit.missing) == fit.total:
         return f"no name fits; its own begin with {_first(fit.unused)}"
     if fit.mismatched:
         return (

@@ -63,6 +63,8 @@ def fail(call_tool) -> Callable[..., str]:
             "RandomCrop.crop_size=(64, 64), but model.data_preprocessor.size=(64, 96)",
         ),
         ("train_dataloader.dataset.data_root=nowhere", "nowhere/leftImg8bit/train"),
+        ("param_scheduler.0.end=-1", "end should be larger than begin"),
+        ("optim_wrapper.optimizer.lr=-1", "Invalid learning rate"),
     ],
 )
 def test_settings(data, tmp_path, fail, option: str, message: str) -> None:

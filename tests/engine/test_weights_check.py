@@ -57,6 +57,15 @@ def test_a_coarse_model() -> None:
     assert "and 1 more): it looks like a coarse model without a point head; with allow" in text
 
 
+def test_the_same_names_in_another_width() -> None:
+    wide = {
+        name: torch.cat([value, value]) for name, value in saved(Model()).items() if value.dim()
+    }
+    fit = fit_weights(Model(), wide)
+    assert len(fit.mismatched) == fit.total
+    assert "have another shape, as with another number of classes or" in explain_unset(fit)
+
+
 def test_another_number_of_classes() -> None:
     fit = fit_weights(Model(), saved(Model(classes=7)))
     assert set(fit.mismatched) == {
