@@ -51,8 +51,13 @@ class PredictionsHook(Hook):
         paths = sorted({absolute(path) for path in self._loaders})
         found = name_pictures(paths, common_folder(set(folders)))
         self._pictures = {picture.path: picture for picture in found.pictures}
-        classes = leaves[0].metainfo.get("classes") or ()
-        self._palette = complete_palette(leaves[0].metainfo.get("palette") or [], len(classes))
+        # As in predictions of files: the model says how many classes there are.
+        model = runner.model
+        while not hasattr(model, "num_classes"):  # what distributes it, or augments its tests
+            model = model.module
+        count = model.num_classes
+        self._depth = label_dtype(count)
+        self._palette = complete_palette(leaves[0].metainfo.get("palette") or [], count)
         for picture in found.pictures:
             for target in self._targets(picture):
                 if absolute(target) in self._pictures:
@@ -70,9 +75,8 @@ class PredictionsHook(Hook):
             picture = self._pictures[absolute(sample.img_path)]
             labels = sample.pred_sem_seg.data[0].cpu().numpy()
             if self.out is not None:
-                depth = label_dtype(max(len(self._palette), int(labels.max()) + 1))
                 path = _place(self.out, picture, ".png")
-                write_labels(path, labels.astype(depth), self._palette)
+                write_labels(path, labels.astype(self._depth), self._palette)
             if self.show_dir is not None:
                 path = _place(self.show_dir, picture, ".jpg")
                 write_overlay(path, self._paint(sample, labels))
