@@ -15,6 +15,16 @@ PICTURE_ENDINGS = frozenset(
 _NAMED_SETTINGS = ("data_root", "data_prefix", "ann_file", "img_suffix")
 
 
+def build_settings(config: dict) -> BaseDataset:
+    """Build a data set as far as its settings, without its list of pictures.
+
+    Args:
+        config: of a data set without wrappers.
+    """
+    own = {"test_mode": False} if "test_mode" in config else {}
+    return DATASETS.build(dict(config, lazy_init=True, **own))
+
+
 def find_pictures(config: dict, name: str, needs_classes: bool = False) -> BaseDataset:
     """Build a data set as far as its settings, and look for its files.
 
@@ -31,9 +41,8 @@ def find_pictures(config: dict, name: str, needs_classes: bool = False) -> BaseD
         ValueError: if there are no pictures, or no class names that are needed.
     """
     where = ", ".join(f"{key}={config[key]!r}" for key in _NAMED_SETTINGS if config.get(key))
-    own = {"test_mode": False} if "test_mode" in config else {}
     try:
-        dataset = DATASETS.build(dict(config, lazy_init=True, **own))
+        dataset = build_settings(config)
     except AssertionError as error:
         # mmsegmentation's DRIVE, VOC and others look for their folders, and say no more.
         missing = next((path for path in _places(config) if not os.path.exists(path)), None)
