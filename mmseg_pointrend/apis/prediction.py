@@ -15,6 +15,7 @@ from mmseg_pointrend.apis.models import load_model
 from mmseg_pointrend.inference.folder import JobFolder, Wanted
 from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
+from mmseg_pointrend.inference.memory import explained, no_more_than_free
 from mmseg_pointrend.inference.palettes import palette_of
 from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
 from mmseg_pointrend.inference.ray_job import Work, import_ray, run_on_ray
@@ -79,16 +80,17 @@ def predict(
     pipeline = test_pipeline(config)
     windows = Windows.choose(window, stride)
     model = load_model(config, checkpoint, device, allow_unset)
-    if windows is None:
-        labels = predict_whole(model, pipeline, image).labels
-    else:
-        _name_steps_left_out(pipeline)
-        console = Console(stderr=True)
-        follow = partial(
-            track, description="Predicting", console=console, disable=not console.is_terminal
-        )
-        pixels = load_image(pipeline, image)["img"]
-        labels = predict_sliding(model, pixels, windows, follow=follow).labels
+    with no_more_than_free(model), explained(image, whole=windows is None):
+        if windows is None:
+            labels = predict_whole(model, pipeline, image).labels
+        else:
+            _name_steps_left_out(pipeline)
+            console = Console(stderr=True)
+            follow = partial(
+                track, description="Predicting", console=console, disable=not console.is_terminal
+            )
+            pixels = load_image(pipeline, image)["img"]
+            labels = predict_sliding(model, pixels, windows, follow=follow).labels
     palette = palette_of(config, model.num_classes) if colored else None
     write_labels(out, labels, palette)
     return labels

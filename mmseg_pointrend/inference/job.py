@@ -11,6 +11,12 @@ from torch import nn
 from mmseg_pointrend.inference.folder import JobFolder
 from mmseg_pointrend.inference.inputs import Picture
 from mmseg_pointrend.inference.loading import Failure, Loading, Prepared, batches, read_ahead
+from mmseg_pointrend.inference.memory import (
+    TOO_LARGE,
+    TOO_LARGE_AS_A_WHOLE,
+    lacks_memory,
+    no_more_than_free,
+)
 from mmseg_pointrend.inference.predictor import Maps, Windows, predict_batch, predict_sliding
 from mmseg_pointrend.inference.progress import JobProgress
 from mmseg_pointrend.inference.reading import PipelineError, other_steps
@@ -116,7 +122,8 @@ def run_job(
     loading = Loading(pipeline, steps, folder.mark, keep_pixels=folder.wanted.overlays)
     try:
         signals = nullcontext() if quiet else stopped_by_signals()
-        with signals, JobProgress(len(todo), quiet) as progress:
+        memory = no_more_than_free(model)
+        with signals, memory, JobProgress(len(todo), quiet) as progress:
             job = _Job(model, folder, settings, report, progress)
             found = read_ahead(todo, loading, settings.workers)
             with job.writing():
@@ -184,6 +191,8 @@ class _Job:
         except PipelineError:
             raise
         except Exception as error:  # of the model or of memory, for pictures of a certain kind
+            if lacks_memory(error):
+                return TOO_LARGE_AS_A_WHOLE if self._settings.windows is None else TOO_LARGE
             self._failed_in_a_row += len(batch) == 1
             if self._failed_in_a_row >= _MOST_IN_A_ROW:
                 raise

@@ -12,6 +12,7 @@ from torch import nn
 from mmseg_pointrend.datasets.traced_pipeline import TracedPipeline, check_undone_by_mmseg
 from mmseg_pointrend.datasets.wrappers import innermost_datasets
 from mmseg_pointrend.inference.images import check_image
+from mmseg_pointrend.inference.memory import TOO_LARGE, lacks_memory
 
 #: How the pipeline is called in errors.
 _NAME = "the test pipeline"
@@ -79,6 +80,8 @@ def load_image(pipeline: list[dict], path: str | Path) -> dict:
     except KeyError as error:
         raise _no_loader(pipeline) from error
     except Exception as error:  # whatever the file makes the decoder raise
+        if lacks_memory(error):
+            raise ValueError(f"image {path} {TOO_LARGE}") from error
         reason = " ".join(str(error).split())
         raise ValueError(f"{unread} ({reason})" if reason else unread) from error
     if results is None:
