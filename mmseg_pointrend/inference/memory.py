@@ -9,6 +9,8 @@ from torch import nn
 
 TOO_LARGE = "does not fit into memory"
 TOO_LARGE_AS_A_WHOLE = f"{TOO_LARGE} as a whole; sliding windows (--window H W) need less"
+#: Share of the free memory that is left to others.
+_SPARED = 0.1
 #: What allocators say: torch's, NumPy's, OpenCV's, oneDNN's and C++'s.
 _SAYINGS = (
     "can't allocate memory",
@@ -23,7 +25,7 @@ _SAYINGS = (
 
 @contextmanager
 def no_more_than_free(model: nn.Module) -> Iterator[None]:
-    """Let allocations fail that want more than the machine has free.
+    """Let allocations fail that want nearly all of what the machine has free.
 
     Linux promises memory that it does not have, and kills who then uses it: a job ends without a
     word because one of its pictures is large. Elsewhere, and for a model on a GPU, nothing is done.
@@ -39,7 +41,7 @@ def no_more_than_free(model: nn.Module) -> Iterator[None]:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    most = _kilobytes("/proc/self/status", "VmData") + free
+    most = _kilobytes("/proc/self/status", "VmData") + int(free * (1 - _SPARED))
     limit = most if before[0] == resource.RLIM_INFINITY else min(most, before[0])
     resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
     try:
