@@ -19,10 +19,11 @@ class PointFeatures:
     Attributes:
         fine_maps: fine-grained feature maps, each (B, C_i, h_i, w_i).
         coarse_map: (N, K, h, w), the coarse logits of each image, or of each region.
-        regions: which boxes the N regions are; None for whole images, N = B.
+        regions: which boxes the N regions are, for all maps or, if the maps do not cover the same,
+            for each; None for whole images, N = B.
 
     Raises:
-        ValueError: without a fine-grained map.
+        ValueError: without a fine-grained map, or for another number of regions than of maps.
 
     Example:
         >>> fine, coarse = torch.randn(2, 8, 64, 64), torch.randn(3, 5, 7, 7)
@@ -34,11 +35,16 @@ class PointFeatures:
 
     fine_maps: Sequence[Tensor]
     coarse_map: Tensor
-    regions: Regions | None = None
+    regions: Regions | Sequence[Regions] | None = None
 
     def __post_init__(self) -> None:
         if not self.fine_maps:
             raise ValueError("fine_maps must hold at least one fine-grained feature map, got none")
+        if isinstance(self.regions, Sequence) and len(self.regions) != len(self.fine_maps):
+            raise ValueError(
+                f"regions must be as many as fine_maps, {len(self.fine_maps)}, or one for all, got "
+                f"{len(self.regions)}"
+            )
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Read all maps at points.
@@ -53,7 +59,11 @@ class PointFeatures:
         Raises:
             ValueError: for shapes that do not fit each other.
         """
-        read = point_sample if self.regions is None else self.regions.point_sample
-        fine = [read(features, points) for features in self.fine_maps]
+        own = self.regions
+        regions = own if isinstance(own, Sequence) else [own] * len(self.fine_maps)
+        fine = [
+            point_sample(features, points) if one is None else one.point_sample(features, points)
+            for features, one in zip(self.fine_maps, regions, strict=True)
+        ]
         joined = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
         return joined, point_sample(self.coarse_map, points)

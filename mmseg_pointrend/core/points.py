@@ -40,11 +40,79 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     features, points = features.to(dtype), points.to(dtype)
     if _must_keep_order(features):
         return _sample_by_index(features, points)
+    if reads_rows(features):
+        number = torch.arange(len(features), device=features.device)
+        return sample_rows(features, number, points)
     grid = (2 * points - 1).unsqueeze(2)
     sampled = F.grid_sample(
         features, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
     return sampled.squeeze(3)
+
+
+def reads_rows(features: Tensor) -> bool:
+    """Whether `sample_rows` is the faster way to read (N, C, h, w) maps.
+
+    With all channels of a pixel side by side it takes a quarter of the time of `grid_sample` on a
+    CPU.
+    """
+    return (
+        features.device.type == "cpu"
+        and not features.is_contiguous()
+        and features.is_contiguous(memory_format=torch.channels_last)
+    )
+
+
+def sample_rows(features: Tensor, number: Tensor, points: Tensor) -> Tensor:
+    """Read maps at points as `point_sample` does, all channels of a pixel at once.
+
+    Args:
+        features: (N, C, h, w), floating point, best in the order of memory of `channels_last`.
+        number: (R,), int64, the map that each row of points reads, in [0, N).
+        points: (R, P, 2), in the dtype of `features`.
+
+    Returns:
+        (R, C, P), of which the channels of a point lie side by side.
+    """
+    (height, width), channels = features.shape[2:], features.shape[1]
+    index, shares = _taps(points, (height, width))
+    index += number[:, None, None] * (height * width)
+    rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    found = F.embedding_bag(
+        index.flatten(0, 1), rows, mode="sum", per_sample_weights=shares.flatten(0, 1)
+    )
+    return found.view(*points.shape[:2], channels).transpose(1, 2)
+
+
+def mask_sample(masks: Tensor, number: Tensor, points: Tensor) -> Tensor:
+    """Read masks at real-valued points by bilinear interpolation.
+
+    The result is that of `point_sample`, but no mask is copied in floating point, nor for every
+    region that reads it.
+
+    Args:
+        masks: (M, H, W), any dtype, of 0 and 1.
+        number: (R,), int64, the mask that each region reads, in [0, M).
+        points: (R, P, 2), (x, y) in [0, 1] of the masks.
+
+    Returns:
+        (R, P), in [0, 1], in the dtype of `points`.
+
+    Raises:
+        ValueError: for shapes other than these.
+
+    Example:
+        >>> masks = torch.tensor([[[0, 1]]], dtype=torch.uint8)
+        >>> mask_sample(masks, torch.tensor([0]), torch.tensor([[[0.5, 0.5], [0.75, 0.5]]]))
+        tensor([[0.5000, 1.0000]])
+    """
+    check_shape("masks", masks, "(M, H, W)")
+    check_shape("points", points, "(R, P, 2)")
+    check_same_first("points", points, "number", number)
+    height, width = masks.shape[1:]
+    index, shares = _taps(points, (height, width))
+    index += number[:, None, None] * (height * width)
+    return (masks.flatten().take(index).to(points.dtype) * shares).sum(2)
 
 
 def label_sample(labels: Tensor, points: Tensor) -> Tensor:
@@ -162,18 +230,41 @@ def _must_keep_order(features: Tensor) -> bool:
 
 def _sample_by_index(features: Tensor, points: Tensor) -> Tensor:
     """Read (N, C, h, w) maps at (N, P, 2) points as `grid_sample` does, by indices: (N, C, P)."""
-    (height, width), pixels = features.shape[2:], features.flatten(2).transpose(1, 2)
+    index, shares = _taps(points, (features.shape[2], features.shape[3]))
+    pixels = features.flatten(2).transpose(1, 2)
     image = torch.arange(len(features), device=features.device)[:, None]
+    sampled = pixels.new_zeros(*points.shape[:2], pixels.shape[2])
+    for tap in range(4):
+        sampled = sampled + pixels[image, index[..., tap]] * shares[..., tap, None]
+    return sampled.transpose(1, 2)
+
+
+def _taps(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Find the four pixels around points, and what each counts.
+
+    Args:
+        points: (N, P, 2).
+        size: (h, w) of the map.
+
+    Returns:
+        (N, P, 4) flat indices y * w + x, and (N, P, 4) shares, 0 for pixels outside of the map,
+        whose index is that of some pixel.
+    """
+    height, width = size
     x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
     left, top = x.floor(), y.floor()
-    sampled = pixels.new_zeros(*points.shape[:2], pixels.shape[2])
-    for row in (top, top + 1):
-        for column in (left, left + 1):
+    right_share, lower_share = x - left, y - top
+    indices, shares = [], []
+    for row, share_y in ((top, 1 - lower_share), (top + 1, lower_share)):
+        for column, share_x in ((left, 1 - right_share), (left + 1, right_share)):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            share = (1 - (x - column).abs()) * (1 - (y - row).abs()) * inside
-            index = row.long().clamp(0, height - 1) * width + column.long().clamp(0, width - 1)
-            sampled = sampled + pixels[image, index] * share[..., None]
-    return sampled.transpose(1, 2)
+            shares.append(share_x * share_y * inside)
+            # Set to 0 also where a coordinate is NaN.
+            row_there, column_there = (
+                side.masked_fill(~inside, 0).long() for side in (row, column)
+            )
+            indices.append(row_there * width + column_there)
+    return torch.stack(indices, dim=2), torch.stack(shares, dim=2)
 
 
 def _check_map_and_points(name: str, values: Tensor, layout: str, points: Tensor) -> None:

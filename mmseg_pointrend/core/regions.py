@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmseg_pointrend.core.points import point_sample
+from mmseg_pointrend.core.points import point_sample, reads_rows, sample_rows
 from mmseg_pointrend.core.ragged import find_slots
 from mmseg_pointrend.core.shapes import check_same_first, check_shape
 
@@ -106,15 +106,25 @@ class Regions:
         """
         check_shape("features", features, "(B, C, h, w)")
         points = self.to_image(points)
+        dtype = torch.promote_types(
+            points.dtype, torch.promote_types(features.dtype, torch.float32)
+        )
+        if reads_rows(features):
+            self._check_images(len(features))
+            return sample_rows(features.to(dtype), self.images, points.to(dtype))
         count = points.shape[1]
         if len(features) == 1:
-            if self.images.any():
-                raise ValueError(f"images must be 0 for features of one image, got {self.images}")
+            self._check_images(1)
             found = point_sample(features, points.reshape(1, -1, 2))
             return found.view(found.shape[1], len(self), count).transpose(0, 1)
         slots = find_slots(self.images, len(features))
         found = point_sample(features, slots.table(points, 0.0).flatten(1, 2))
         return found.unflatten(2, (slots.shape[1], count))[slots.row, :, slots.column]
+
+    def _check_images(self, count: int) -> None:
+        if len(self) and not 0 <= int(self.images.min()) <= int(self.images.max()) < count:
+            fine = "0 for features of one image" if count == 1 else f"in [0, {count})"
+            raise ValueError(f"images must be {fine}, got {self.images}")
 
     def _corner_and_sides(self, points: Tensor) -> tuple[Tensor, Tensor]:
         check_shape("points", points, "(R, P, 2)")

@@ -83,6 +83,24 @@ class Subdivision:
             return int(self.num_points)
         return max(1, round(self.num_points * height * width))
 
+    def steps_without_trace(self, size: tuple[int, int]) -> int:
+        """Number of first steps of which nothing is left, because a later one predicts every pixel.
+
+        Args:
+            size: (h, w) of the coarse grid.
+
+        Example:
+            >>> Subdivision(steps=5, num_points=28 * 28).steps_without_trace((7, 7))
+            1
+        """
+        num_points = self.count_points(size)
+        full = [
+            step
+            for step in range(1, self.steps + 1)
+            if math.prod(self.more_steps(step - self.steps).grid_size(size)) <= num_points
+        ]
+        return full[-1] - 1 if full and self.max_margin == math.inf else 0
+
     def more_steps(self, number: int) -> "Subdivision":
         """The same with so many steps more (or fewer)."""
         return dataclasses.replace(self, steps=self.steps + number)
@@ -175,8 +193,14 @@ def render(
         torch.Size([1, 2, 224, 224])
     """
     check_shape("coarse_logits", coarse_logits, "(N, K, h, w)")
-    logits = coarse_logits
-    for step in subdivide(coarse_logits, predict_points, subdivision):
+    size = (coarse_logits.shape[2], coarse_logits.shape[3])
+    vain = subdivision.steps_without_trace(size)
+    num_points = subdivision.count_points(size)
+    logits = Resize(*subdivision.more_steps(vain - subdivision.steps).grid_size(size)).apply(
+        coarse_logits
+    )
+    left = dataclasses.replace(subdivision, steps=subdivision.steps - vain, num_points=num_points)
+    for step in subdivide(logits, predict_points, left):
         logits = step.logits
     return logits
 

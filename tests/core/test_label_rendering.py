@@ -59,12 +59,13 @@ def dense_with_chosen_points(
     """Render densely, given the points; they must be the most uncertain ones, or as good as."""
     logits, asked, max_margin = coarse, list(asked), subdivision.max_margin
     num_points = subdivision.count_points(tuple(coarse.shape[2:]))
-    for _ in range(subdivision.steps):
+    vain = subdivision.steps_without_trace(tuple(coarse.shape[2:]))
+    for number in range(subdivision.steps):
         size = tuple(side * subdivision.scale_factor for side in logits.shape[2:])
         logits = warp_map(logits, [Resize(*size)])
         margins = subdivision.margin(logits).flatten(1)
         below = (margins < max_margin).sum(1).clamp(max=num_points)
-        if not below.any():
+        if not below.any() or (number < vain and asked[0].shape[1] > math.prod(size)):
             continue
         points = asked.pop(0)
         assert points.shape[1] == min(below.max(), math.prod(size))
