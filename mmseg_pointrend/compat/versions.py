@@ -16,6 +16,9 @@ from pathlib import Path
 MMCV_MIN = "2.0.0rc4"
 MMCV_MAX = "2.2.0"
 
+# What `import mmdet` of mmdet 3.3.0 imports, besides what mmsegmentation does.
+_FOR_MMDET = ("mmdet", "pycocotools", "shapely", "terminaltables", "tqdm")
+
 _HOW_TO_INSTALL = (
     "`pip install --no-deps mmcv-lite==2.1.0` (nothing to compile, all that PointRend needs) or "
     "an `mmcv==2.1.0` compiled for your torch"
@@ -46,6 +49,20 @@ def check_mmcv() -> None:
         raise ImportError(
             f"mmcv {found} is installed, and mmsegmentation needs mmcv >= {MMCV_MIN}, "
             f"< {MMCV_MAX}. Install {_HOW_TO_INSTALL}."
+        )
+
+
+def check_mmdet() -> None:
+    """Check that mmdet and what it imports is installed, without importing it.
+
+    Raises:
+        ImportError: if something is missing.
+    """
+    missing = [name for name in _FOR_MMDET if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"instance segmentation needs {', '.join(missing)}: "
+            'pip install "mmseg-pointrend[instance]" (in a clone: make install)'
         )
 
 

@@ -28,13 +28,21 @@ from mmseg_pointrend.core.geometry import (
     warp_taps,
 )
 from mmseg_pointrend.core.label_rendering import render_labels
-from mmseg_pointrend.core.points import label_sample, pixel_centers, point_sample, regular_grid
+from mmseg_pointrend.core.pasting import paste_masks
+from mmseg_pointrend.core.points import (
+    label_sample,
+    mask_sample,
+    pixel_centers,
+    point_sample,
+    regular_grid,
+)
 from mmseg_pointrend.core.regions import Regions
 from mmseg_pointrend.core.sliding import LogitBand, Window, list_windows, slide_labels
 from mmseg_pointrend.core.subdivision import (
     PredictPoints,
     Subdivision,
     SubdivisionStep,
+    lasting_steps,
     most_uncertain_pixels,
     render,
     subdivide,
@@ -81,10 +89,13 @@ __all__ = [
     "decide",
     "decide_by_probability",
     "label_sample",
+    "lasting_steps",
     "list_windows",
     "logit_margin",
+    "mask_sample",
     "mixes_pixels",
     "most_uncertain_pixels",
+    "paste_masks",
     "pixel_centers",
     "point_sample",
     "probability_margin",

@@ -83,23 +83,25 @@ class Subdivision:
             return int(self.num_points)
         return max(1, round(self.num_points * height * width))
 
-    def steps_without_trace(self, size: tuple[int, int]) -> int:
-        """Number of first steps of which nothing is left, because a later one predicts every pixel.
+    def full_steps(self, size: tuple[int, int]) -> int:
+        """Number of the last step that predicts every pixel of its grid; 0 if none does.
+
+        Of the steps before it nothing is left.
 
         Args:
             size: (h, w) of the coarse grid.
 
         Example:
-            >>> Subdivision(steps=5, num_points=28 * 28).steps_without_trace((7, 7))
-            1
+            >>> Subdivision(steps=5, num_points=28 * 28).full_steps((7, 7))
+            2
         """
-        num_points = self.count_points(size)
-        full = [
-            step
-            for step in range(1, self.steps + 1)
-            if math.prod(self.more_steps(step - self.steps).grid_size(size)) <= num_points
-        ]
-        return full[-1] - 1 if full and self.max_margin == math.inf else 0
+        if self.max_margin < math.inf:
+            return 0
+        num_points, number = self.count_points(size), 0
+        while number < self.steps and num_points >= math.prod(size) * self.scale_factor**2:
+            size = (size[0] * self.scale_factor, size[1] * self.scale_factor)
+            number += 1
+        return number
 
     def more_steps(self, number: int) -> "Subdivision":
         """The same with so many steps more (or fewer)."""
@@ -193,16 +195,34 @@ def render(
         torch.Size([1, 2, 224, 224])
     """
     check_shape("coarse_logits", coarse_logits, "(N, K, h, w)")
-    size = (coarse_logits.shape[2], coarse_logits.shape[3])
-    vain = subdivision.steps_without_trace(size)
-    num_points = subdivision.count_points(size)
-    logits = Resize(*subdivision.more_steps(vain - subdivision.steps).grid_size(size)).apply(
-        coarse_logits
-    )
-    left = dataclasses.replace(subdivision, steps=subdivision.steps - vain, num_points=num_points)
-    for step in subdivide(logits, predict_points, left):
+    logits = coarse_logits
+    for step in lasting_steps(coarse_logits, predict_points, subdivision):
         logits = step.logits
     return logits
+
+
+def lasting_steps(
+    coarse_logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision
+) -> Iterator[SubdivisionStep]:
+    """Render as `subdivide` does, but leave steps out of which nothing is left in the end.
+
+    These are the ones before a step that predicts every pixel of its grid
+    (`Subdivision.full_steps`). If there is such a step, it is the first.
+
+    Example:
+        >>> coarse, predict_points = torch.zeros(1, 1, 7, 7), lambda points: points[..., :1].mT
+        >>> subdivision = Subdivision(steps=5, num_points=28 * 28)
+        >>> [step.logits.shape[2] for step in lasting_steps(coarse, predict_points, subdivision)]
+        [28, 56, 112, 224]
+    """
+    check_shape("coarse_logits", coarse_logits, "(N, K, h, w)")
+    size = (coarse_logits.shape[2], coarse_logits.shape[3])
+    vain = max(0, subdivision.full_steps(size) - 1)
+    grid = subdivision.more_steps(vain - subdivision.steps).grid_size(size)
+    left = dataclasses.replace(
+        subdivision, steps=subdivision.steps - vain, num_points=subdivision.count_points(size)
+    )
+    return subdivide(Resize(*grid).apply(coarse_logits), predict_points, left)
 
 
 def most_uncertain_pixels(margins: Tensor, num_points: int) -> Tensor:

@@ -77,17 +77,18 @@ class PointMLP(BaseModule):
         self.dropout = nn.Dropout(dropout_ratio)
         self.fc_seg = nn.Conv1d(width, out_channels, kernel_size=1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def forward(self, fine: Tensor, coarse: Tensor, classes: Tensor | None = None) -> Tensor:
         """Predict points.
 
         Args:
             fine: (N, C, P), the fine-grained features at the points.
             coarse: (N, K, P), the coarse logits at the points.
+            classes: (N,), int64: the one class of each image or region whose logits are wanted.
 
         Returns:
-            (N, K, P), logits.
+            (N, K, P), logits; (N, 1, P) for single classes.
         """
-        shape = (len(fine), fine.shape[2], -1)
+        num_regions, num_points = len(fine), fine.shape[2]
         # Points are read in float32 even for a model in half precision.
         dtype = self.fc_seg.weight.dtype
         x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))
@@ -96,12 +97,17 @@ class PointMLP(BaseModule):
             fed = coarse if number == 0 or self.coarse_pred_each_layer else None
             x = _affine(fc.conv, x, fed)
             if fc.with_norm:
-                x = fc.norm(x.view(shape).transpose(1, 2)).transpose(1, 2).flatten(0, 1)
+                x = fc.norm(x.view(num_regions, num_points, -1).transpose(1, 2))
+                x = x.transpose(1, 2).flatten(0, 1)
             if fc.with_activation:
                 x = fc.activate(x)
         fed = coarse if not layers or self.coarse_pred_each_layer else None
-        x = _affine(self.fc_seg, self.dropout(x), None if fed is None else self.dropout(fed))
-        return x.view(shape).transpose(1, 2)
+        x, fed = self.dropout(x), None if fed is None else self.dropout(fed)
+        if classes is None:
+            logits = _affine(self.fc_seg, x, fed).view(num_regions, num_points, -1)
+        else:
+            logits = _affine_of_classes(self.fc_seg, x, fed, classes)
+        return logits.transpose(1, 2)
 
 
 def _affine(layer: nn.Conv1d, x: Tensor, coarse: Tensor | None) -> Tensor:
@@ -113,3 +119,21 @@ def _affine(layer: nn.Conv1d, x: Tensor, coarse: Tensor | None) -> Tensor:
     y = F.linear(coarse, weight[:, width:], layer.bias)
     # In place, and therefore not cast by autocast.
     return y.addmm_(x.to(y.dtype), weight[:, :width].t().to(y.dtype))
+
+
+def _affine_of_classes(
+    layer: nn.Conv1d, x: Tensor, coarse: Tensor | None, classes: Tensor
+) -> Tensor:
+    """Apply, in each of N regions, one row of a layer, that of its class: (N, P, 1).
+
+    Args:
+        layer: see `_affine`.
+        x: (N P, C).
+        coarse: (N P, K).
+        classes: (N,).
+    """
+    weight = layer.weight.index_select(0, classes)
+    y = x.unflatten(0, (len(classes), -1)) @ weight[:, : x.shape[1]]
+    if coarse is not None:
+        y = y + coarse.unflatten(0, (len(classes), -1)) @ weight[:, x.shape[1] :]
+    return y if layer.bias is None else y + layer.bias[classes][:, None, None]

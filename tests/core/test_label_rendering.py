@@ -59,7 +59,7 @@ def dense_with_chosen_points(
     """Render densely, given the points; they must be the most uncertain ones, or as good as."""
     logits, asked, max_margin = coarse, list(asked), subdivision.max_margin
     num_points = subdivision.count_points(tuple(coarse.shape[2:]))
-    vain = subdivision.steps_without_trace(tuple(coarse.shape[2:]))
+    vain = subdivision.full_steps(tuple(coarse.shape[2:])) - 1
     for number in range(subdivision.steps):
         size = tuple(side * subdivision.scale_factor for side in logits.shape[2:])
         logits = warp_map(logits, [Resize(*size)])

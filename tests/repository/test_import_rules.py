@@ -97,6 +97,23 @@ RULES = {
     ),
     # Models come from the registry; `import mmseg_pointrend.models` fills it, and is all of it.
     f"{PACKAGE}.apis": Rule(never=(*BUILT_MODELS, rf"{PACKAGE}\.lab")),
+    # PointRend for mmdet's detectors: what it takes of the models is the point head and the checks.
+    f"{PACKAGE}.instance": Rule(
+        allowed=(
+            f"{PACKAGE}.core",
+            f"{PACKAGE}.compat",
+            f"{PACKAGE}.models",
+            f"{PACKAGE}.evaluation.functional",
+            "torch",
+            "numpy",
+            "mmcv.cnn",
+            "mmengine",
+            "mmseg.registry",
+            "mmdet",
+            "pycocotools",
+        ),
+        never=(r"mmdet\.apis",),
+    ),
     # The laboratory: whatever a user of the package calls, and no room of the package calls it.
     f"{PACKAGE}.lab": Rule(never=BUILT_MODELS),
     # No other room, and no private module of an upstream package.
