@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from mmdet.models.task_modules import SamplingResult
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -34,12 +36,12 @@ def box_head(num_classes: int) -> dict:
     )
 
 
-def build_ours(num_classes: int = 5, **mask_head: object) -> nn.Module:
+def build_ours(classes: int = 5, **mask_head: object) -> nn.Module:
     """A PointRendStandardRoIHead; what is given overrides settings of its mask head."""
     config = dict(
         type="PointRendStandardRoIHead",
         bbox_roi_extractor=BOX_ROI_EXTRACTOR,
-        bbox_head=box_head(num_classes),
+        bbox_head=box_head(classes),
         mask_head=dict(
             type="PointRendMaskHead",
             coarse_head=dict(in_channels=16, conv_out_channels=8, fc_out_channels=24),
@@ -143,3 +145,112 @@ def truths(
         result.neg_priors = priors[:0]
         results.append(result)
     return results, found
+
+
+def build_detector(
+    roi_head: str = "PointRendStandardRoIHead", num_classes: int = 3, **mask_head: object
+) -> nn.Module:
+    """A small Mask R-CNN, or Cascade Mask R-CNN, with PointRend; input as uint8 pictures."""
+    stages = 2 if "Cascade" in roi_head else 1
+    rcnn = dict(
+        assigner=dict(type="MaxIoUAssigner", pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5),
+        sampler=dict(type="RandomSampler", num=16, pos_fraction=0.5, add_gt_as_proposals=True),
+        pos_weight=-1,
+        debug=False,
+    )
+    box = box_head(num_classes) | dict(reg_class_agnostic=stages > 1)
+    mask = dict(
+        type="PointRendMaskHead",
+        coarse_head=dict(in_channels=16, conv_out_channels=8, fc_out_channels=24),
+        point_head=dict(in_channels=16, channels=24),
+        training_points=dict(num_points=20),
+        subdivision=dict(steps=3, num_points=100),
+    )
+    cascade = dict(num_stages=stages, stage_loss_weights=[1, 0.5]) if stages > 1 else {}
+    config = dict(
+        type="MaskRCNN",
+        data_preprocessor=dict(
+            type="DetDataPreprocessor",
+            mean=[127.0] * 3,
+            std=[60.0] * 3,
+            pad_size_divisor=32,
+            pad_mask=True,
+        ),
+        backbone=dict(type="ResNet", depth=18, base_channels=8, stem_channels=8),
+        neck=dict(type="FPN", in_channels=[8, 16, 32, 64], out_channels=16, num_outs=5),
+        rpn_head=dict(
+            type="RPNHead",
+            in_channels=16,
+            feat_channels=16,
+            anchor_generator=dict(
+                type="AnchorGenerator", scales=[4], ratios=[1.0], strides=[4, 8, 16, 32, 64]
+            ),
+            bbox_coder=dict(type="DeltaXYWHBBoxCoder"),
+        ),
+        roi_head=dict(
+            type=roi_head,
+            bbox_roi_extractor=BOX_ROI_EXTRACTOR | dict(featmap_strides=[4, 8, 16, 32]),
+            bbox_head=box if stages == 1 else [box] * stages,
+            mask_head=mask | mask_head,
+            **cascade,
+        ),
+        train_cfg=dict(
+            rpn=dict(
+                assigner=dict(
+                    type="MaxIoUAssigner", pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3
+                ),
+                sampler=dict(
+                    type="RandomSampler", num=16, pos_fraction=0.5, add_gt_as_proposals=False
+                ),
+                allowed_border=-1,
+                pos_weight=-1,
+                debug=False,
+            ),
+            rpn_proposal=dict(
+                nms_pre=50, max_per_img=20, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
+            ),
+            rcnn=rcnn if stages == 1 else [rcnn] * stages,
+        ),
+        test_cfg=dict(
+            rpn=dict(
+                nms_pre=50, max_per_img=10, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
+            ),
+            rcnn=TEST | dict(score_thr=0.0, mask_thr_binary=0.5, max_per_img=8),
+        ),
+    )
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        detector = randomize(MODELS.build(ConfigDict(config)))
+    # Boxes near their anchors, and not all of the same class.
+    for name, weights in detector.named_parameters():
+        if "rpn_reg" in name or "fc_reg" in name or "fc_cls" in name:
+            weights.data *= 1e-4
+    return detector
+
+
+def batch_of(*counts: int, size: tuple[int, int] = (64, 96), num_classes: int = 3) -> dict:
+    """Pictures with so many objects each, rectangles, as a data loader gives them."""
+    generator = torch.Generator().manual_seed(0)
+    inputs, samples = [], []
+    for number, count in enumerate(counts):
+        own = (size[0] - 7 * number, size[1])
+        inputs.append(torch.randint(0, 256, (3, *own), generator=generator, dtype=torch.uint8))
+        masks = np.zeros((count, *own), np.uint8)
+        boxes = torch.zeros(count, 4)
+        for index in range(count):
+            left, top = 5 + 11 * index, 4 + 6 * index
+            masks[index, top : top + 20, left : left + 30] = 1
+            boxes[index] = torch.tensor([left, top, left + 30, top + 20])
+        truth = InstanceData(
+            bboxes=boxes,
+            labels=torch.arange(count) % num_classes,
+            masks=BitmapMasks(masks, *own),
+        )
+        sample = DetDataSample(
+            gt_instances=truth,
+            ignored_instances=InstanceData(bboxes=boxes[:0], labels=torch.zeros(0).long()),
+            metainfo=dict(
+                img_shape=own, ori_shape=(own[0] // 2, own[1] // 2), scale_factor=(2.0, 2.0)
+            ),
+        )
+        samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
