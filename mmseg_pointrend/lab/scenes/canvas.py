@@ -3,11 +3,12 @@
 Convention: world points are (x, y, z) in metres, x to the right, y up from the road, z ahead of
 the camera. The canvas is `SUPERSAMPLING` times finer than the picture that comes out, and carries
 four channels: red, green, blue and the surface seen there, so that one call draws colour and label
-alike and the two cannot disagree.
+alike and the two cannot disagree. Where things are told apart, a second canvas is drawn by the same
+calls, with a number for each thing.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -44,6 +45,11 @@ class Surface(IntEnum):
 
 # Surface -> label: lawns are vegetation, unlabelled things are ignored.
 LABEL_OF_SURFACE = np.array([*range(9), Surface.VEGETATION, IGNORE], dtype=np.uint8)
+
+# What things are made of that can be counted; roads, houses and the sky cannot.
+COUNTED_SURFACES = frozenset(
+    {Surface.PERSON, Surface.CAR, Surface.POLE, Surface.FENCE, Surface.VEGETATION}
+)
 
 Color = np.ndarray  # (3,) float RGB, 0 to 255
 
@@ -95,10 +101,20 @@ class Canvas:
         camera: the camera, in canvas pixels.
         haze: (3,) RGB colour that distant things fade to.
         visibility: distance in metres at which a thing has faded to a share of 1 - 1/e.
+        count_things: whether to keep `things`.
+
+    Attributes:
+        things: the number of the thing that each canvas pixel shows, uint16; None if not kept.
+        thing: number of the thing that is being drawn; 0 for what is not counted.
     """
 
     def __init__(
-        self, size: tuple[int, int], camera: Camera, haze: Color, visibility: float
+        self,
+        size: tuple[int, int],
+        camera: Camera,
+        haze: Color,
+        visibility: float,
+        count_things: bool = False,
     ) -> None:
         self.size = size
         self.camera = camera
@@ -107,6 +123,8 @@ class Canvas:
         rows, columns = size
         self.pixels = np.zeros((rows * SUPERSAMPLING, columns * SUPERSAMPLING, 4), np.uint8)
         self.shadow = np.zeros((rows, columns), np.uint8)
+        self.things = np.zeros(self.pixels.shape[:2], np.uint16) if count_things else None
+        self.thing = 0
 
     def fill_rows(self, colors: np.ndarray, surface: Surface) -> None:
         """Fill the whole canvas with one colour per row, `colors` being (canvas rows, 3)."""
@@ -127,7 +145,8 @@ class Canvas:
         corners = _fixed_point(self.camera.project(polygons))
         contours = [corners] if corners.ndim == 2 else list(corners)
         paint = self._paint(color, surface, z).tolist()
-        cv2.fillPoly(self.pixels, contours, paint, shift=_FRACTION_BITS)
+        for plane, value in self._planes(paint, surface):
+            cv2.fillPoly(plane, contours, value, shift=_FRACTION_BITS)
 
     def stroke(
         self,
@@ -153,7 +172,20 @@ class Canvas:
         contours = [corners] if corners.ndim == 2 else list(corners)
         thickness = max(SUPERSAMPLING, round(width * self.camera.pixels_per_meter(z)))
         paint = self._paint(color, surface, z).tolist()
-        cv2.polylines(self.pixels, contours, False, paint, thickness, shift=_FRACTION_BITS)
+        for plane, value in self._planes(paint, surface):
+            cv2.polylines(plane, contours, False, value, thickness, shift=_FRACTION_BITS)
+
+    def fill_pixels(self, corners: np.ndarray, color: Color, surface: Surface) -> None:
+        """Fill a polygon (V, 2) in canvas pixels, nearer than all things and without haze."""
+        for plane, value in self._planes([*color.tolist(), int(surface)], surface):
+            cv2.fillPoly(plane, [corners.round().astype(np.int32)], value)
+
+    def stroke_pixels(
+        self, corners: np.ndarray, width: int, color: Color, surface: Surface
+    ) -> None:
+        """Draw a line (V, 2) in canvas pixels, as `fill_pixels`."""
+        for plane, value in self._planes([*color.tolist(), int(surface)], surface):
+            cv2.polylines(plane, [corners.round().astype(np.int32)], False, value, width)
 
     def cast_shadow(self, polygon: np.ndarray) -> None:
         """Darken a ground polygon (V, 3), in metres, wherever ground is seen in the end."""
@@ -204,6 +236,16 @@ class Canvas:
         palette = self._paint(ramp, Surface.VEGETATION, center[2]).astype(np.uint8)
         region = self.pixels.view(np.uint32)[top:bottom, left:right, 0]
         np.copyto(region, palette.view(np.uint32)[:, 0][tones], where=mask)
+        if self.things is not None:
+            self.things[top:bottom, left:right][mask] = self.thing
+
+    def _planes(
+        self, paint: list[float], surface: Surface
+    ) -> Iterator[tuple[np.ndarray, list[float]]]:
+        """Yield what is drawn on, and the value to draw there."""
+        yield self.pixels, paint
+        if self.things is not None:
+            yield self.things, [self.thing if surface in COUNTED_SURFACES else 0]
 
     def _paint(self, color: np.ndarray, surface: Surface, z: float) -> np.ndarray:
         """Haze colours (..., 3) at depth `z` and append their surface: (..., 4) float."""

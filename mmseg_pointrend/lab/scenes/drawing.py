@@ -21,7 +21,7 @@ from mmseg_pointrend.lab.scenes.canvas import (
 )
 from mmseg_pointrend.lab.scenes.plan import draw_street
 
-__all__ = ["IGNORE", "SMALLEST_SIDE", "check_scene_options", "draw_scene"]
+__all__ = ["IGNORE", "SMALLEST_SIDE", "check_scene_options", "draw_scene", "draw_scene_things"]
 
 # In smaller pictures most things are less than a pixel.
 SMALLEST_SIDE = 64
@@ -50,16 +50,41 @@ def draw_scene(
         TypeError: if `rng` is not a NumPy generator.
         ValueError: if `size` or `difficulty` is out of range.
     """
+    picture, labels, _ = _draw(rng, size, difficulty, count_things=False)
+    return picture, labels
+
+
+def draw_scene_things(
+    rng: np.random.Generator, size: tuple[int, int] = (192, 384), difficulty: float = 0.5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw a street scene, its labels, and which thing is seen where.
+
+    Arguments and errors are those of `draw_scene`, and so are picture and labels.
+
+    Returns:
+        the picture, its labels, and the things, (H, W) uint16: a number for each person, car, pole
+        (with what it carries), fence and plant, the larger the nearer, and 0 where none is seen.
+        Every pixel of a thing has the same label. A thing that another hides has no pixel.
+    """
+    picture, labels, things = _draw(rng, size, difficulty, count_things=True)
+    assert things is not None
+    return picture, labels, things
+
+
+def _draw(
+    rng: np.random.Generator, size: tuple[int, int], difficulty: float, count_things: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
             "numpy.random.default_rng(0) makes one"
         )
     size, difficulty = check_scene_options(size, difficulty)
-    canvas, sun = _open_canvas(rng, size, difficulty)
+    canvas, sun = _open_canvas(rng, size, difficulty, count_things)
     draw_street(canvas, rng, difficulty, sun)
     _draw_bonnet(canvas, rng)
-    return _develop(canvas, rng, difficulty)
+    picture, labels = _develop(canvas, rng, difficulty)
+    return picture, labels, None if canvas.things is None else _at_centers(canvas.things)
 
 
 def check_scene_options(size: tuple[int, int], difficulty: float) -> tuple[tuple[int, int], float]:
@@ -78,7 +103,7 @@ def check_scene_options(size: tuple[int, int], difficulty: float) -> tuple[tuple
 
 
 def _open_canvas(
-    rng: np.random.Generator, size: tuple[int, int], difficulty: float
+    rng: np.random.Generator, size: tuple[int, int], difficulty: float, count_things: bool
 ) -> tuple[Canvas, tuple[float, float]]:
     """Set up the camera and paint the sky; also returns where the shadow of one metre falls."""
     rows, columns = (side * SUPERSAMPLING for side in size)
@@ -94,7 +119,8 @@ def _open_canvas(
     low = objects.pick_color(rng, Surface.SKY, 0.4 * difficulty)
     high = objects.pick_color(rng, Surface.SKY, 0.4 * difficulty) * rng.uniform(0.75, 1.05)
     low = 0.6 * low + 0.4 * low.max() + rng.uniform(0, 20)
-    canvas = Canvas(size, camera, haze=low, visibility=rng.uniform(350, 600) - 250 * difficulty)
+    visibility = rng.uniform(350, 600) - 250 * difficulty
+    canvas = Canvas(size, camera, low, visibility, count_things)
     share = np.linspace(0, 1, rows)[:, None] ** rng.uniform(0.7, 1.5)
     share = np.minimum(share * rows / camera.horizon, 1.0)
     canvas.fill_rows(np.clip(high + (low - high) * share, 0, 255), Surface.SKY)
@@ -112,11 +138,10 @@ def _draw_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     x = np.linspace(-1.1, 1.1, 24)
     y = rows * (1 - rise * (1 - np.abs(x + lean * x * x) ** 3))
     outline = np.stack([(x + 1) * columns / 2, y], axis=-1)
-    corners = np.vstack([outline, [[columns, rows], [0, rows]]]).round().astype(np.int32)
-    cv2.fillPoly(canvas.pixels, [corners], (*color.clip(0, 255).tolist(), Surface.UNLABELED))
-    shine = outline[4:-4].round().astype(np.int32)
-    glint = (color * 1.5).clip(0, 255).tolist()
-    cv2.polylines(canvas.pixels, [shine], False, (*glint, Surface.UNLABELED), 2 * SUPERSAMPLING)
+    corners = np.vstack([outline, [[columns, rows], [0, rows]]])
+    canvas.fill_pixels(corners, color.clip(0, 255), Surface.UNLABELED)
+    glint = (color * 1.5).clip(0, 255)
+    canvas.stroke_pixels(outline[4:-4], 2 * SUPERSAMPLING, glint, Surface.UNLABELED)
 
 
 def _develop(
@@ -124,8 +149,7 @@ def _develop(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Turn the canvas into a picture and its labels: average, light, weather, lens and sensor."""
     rows, columns = canvas.size
-    middle = SUPERSAMPLING // 2
-    surfaces = canvas.pixels[middle::SUPERSAMPLING, middle::SUPERSAMPLING, 3]
+    surfaces = _at_centers(canvas.pixels[..., 3])
     averaged = cv2.resize(canvas.pixels, (columns, rows), interpolation=cv2.INTER_AREA)
     # One draw per scene before the noise, whose amount depends on the size.
     strength = rng.uniform(0.5, 1.5, (len(Surface), 3)).astype(np.float32)
@@ -151,6 +175,12 @@ def _develop(
     picture += 128 * (1 - contrast) + brightness + 0.5
     np.clip(picture, 0, 255, out=picture)
     return picture.astype(np.uint8), LABEL_OF_SURFACE[surfaces]
+
+
+def _at_centers(plane: np.ndarray) -> np.ndarray:
+    """Take a plane of the canvas at the centres of the picture's pixels."""
+    middle = SUPERSAMPLING // 2
+    return plane[middle::SUPERSAMPLING, middle::SUPERSAMPLING]
 
 
 # Relative depth of fine, middling and coarse texture on each surface, in the order of Surface.

@@ -17,8 +17,8 @@ from rich.progress import track
 from mmseg_pointrend.lab.scenes.drawing import check_scene_options, draw_scene
 
 # Raise this whenever a change to the drawing changes the pictures.
-_DRAWING_VERSION = 1
-_FINISHED, _UNFINISHED = "scenes.json", "scenes.unfinished.json"
+DRAWING_VERSION = 1
+FINISHED, UNFINISHED = "scenes.json", "scenes.unfinished.json"
 # Cityscapes has a folder for each city; the two splits show different ones.
 _CITIES = {"train": "demoburg", "val": "demoville"}
 
@@ -51,36 +51,40 @@ def write_scenes(
             run with equal arguments.
     """
     size, difficulty = check_scene_options(size, difficulty)
-    counts = {"num_train": num_train, "num_val": num_val, "seed": seed}
-    for name, value in counts.items():
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"{name} must be a whole number, 0 or more, got {value!r}")
-    asked = {name: int(value) for name, value in counts.items()}
-    asked |= {"size": list(size), "difficulty": difficulty, "drawing_version": _DRAWING_VERSION}
+    asked: dict[str, object] = {**check_counts(num_train=num_train, num_val=num_val, seed=seed)}
+    asked |= {"size": list(size), "difficulty": difficulty, "drawing_version": DRAWING_VERSION}
     root = Path(root)
-    _check_folder(root, asked)
+    check_folder(root, asked)
 
     scenes = list(_scene_files(root, {"train": num_train, "val": num_val}))
     missing = [scene for scene in scenes if not (scene[2].exists() and scene[3].exists())]
-    if not missing and (root / _FINISHED).exists():
+    if not missing and (root / FINISHED).exists():
         return
     root.mkdir(parents=True, exist_ok=True)
-    if not (root / _FINISHED).exists():
-        _write(root / _UNFINISHED, (json.dumps(asked, indent=2) + "\n").encode())
+    if not (root / FINISHED).exists():
+        write_whole(root / UNFINISHED, (json.dumps(asked, indent=2) + "\n").encode())
     if missing:
         _draw_missing(missing, size, difficulty, seed)
-    if not (root / _FINISHED).exists():
-        os.replace(root / _UNFINISHED, root / _FINISHED)
+    if not (root / FINISHED).exists():
+        os.replace(root / UNFINISHED, root / FINISHED)
 
 
-def _check_folder(root: Path, asked: dict[str, object]) -> None:
+def check_counts(**counts: int) -> dict[str, int]:
+    """Return numbers by their names as plain ones; raise ValueError for one that is no count."""
+    for name, value in counts.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} must be a whole number, 0 or more, got {value!r}")
+    return {name: int(value) for name, value in counts.items()}
+
+
+def check_folder(root: Path, asked: dict[str, object]) -> None:
     """Raise ValueError unless `root` is free, or holds scenes made with the arguments `asked`."""
     remedy = "give another folder, or delete this one first"
     if root.exists() and not root.is_dir():
         raise ValueError(f"root must be a folder, but {root} is a file; {remedy}")
     if not root.exists() or not any(root.iterdir()):
         return
-    for name in (_FINISHED, _UNFINISHED):
+    for name in (FINISHED, UNFINISHED):
         if not (root / name).exists():
             continue
         try:
@@ -122,10 +126,10 @@ def _draw_missing(
         picture, labels = draw_scene(np.random.default_rng([seed, split, index]), size, difficulty)
         for file, pixels in ((labels_file, labels), (picture_file, picture[..., ::-1])):
             file.parent.mkdir(parents=True, exist_ok=True)
-            _write(file, cv2.imencode(".png", pixels)[1].tobytes())
+            write_whole(file, cv2.imencode(".png", pixels)[1].tobytes())
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_whole(file: Path, content: bytes) -> None:
     """Write a file that is either whole or not there, even when the run is stopped."""
     part = file.with_name(file.name + ".part")
     part.write_bytes(content)

@@ -34,6 +34,8 @@ class _Thing(NamedTuple):
     row: _Row
     depth: float
     draw: Callable[[], None]
+    # Wires belong to no pole.
+    counted: bool = True
 
 
 def draw_street(
@@ -72,9 +74,11 @@ def draw_street(
     things += _plan_wires(canvas, rng, kerbs, difficulty, sun)
     things += _plan_traffic(canvas, rng, kerbs, difficulty)
     # The sort is stable: things of equal row and depth are drawn in the order of the plan.
-    for thing in sorted(things, key=lambda thing: (thing.row, -thing.depth)):
+    for number, thing in enumerate(sorted(things, key=lambda thing: (thing.row, -thing.depth)), 1):
         if thing.depth <= street_end:
+            canvas.thing = number if thing.counted else 0
             thing.draw()
+    canvas.thing = 0
 
 
 def _leaf_grain(rng: np.random.Generator, side: int = 256) -> np.ndarray:
@@ -246,13 +250,13 @@ def _plan_wires(
             for offset in offsets:
                 ends = np.array([[x + offset, 7.0, near], [x + offset, 7.0, far]])
                 wire = partial(objects.draw_wire, canvas, ends[0], ends[1], sag, color)
-                things.append(_Thing(_Row.PAVEMENT, (near + far) / 2, wire))
+                things.append(_Thing(_Row.PAVEMENT, (near + far) / 2, wire, counted=False))
     for _ in range(rng.integers(1, 3 + round(3 * difficulty))):
         z = rng.uniform(12, 50)
         reach = np.array([kerbs[0] - 4, kerbs[1] + 4])
         ends = np.stack([reach, rng.uniform(5.5, 8.5, 2), z + rng.uniform(-3, 3, 2)], axis=-1)
         wire = partial(objects.draw_wire, canvas, ends[0], ends[1], rng.uniform(0.2, 0.8), color)
-        things.append(_Thing(_Row.PAVEMENT, z, wire))
+        things.append(_Thing(_Row.PAVEMENT, z, wire, counted=False))
     return things
 
 
