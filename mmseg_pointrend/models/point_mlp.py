@@ -88,7 +88,7 @@ class PointMLP(BaseModule):
         Returns:
             (N, K, P), logits; (N, 1, P) for single classes.
         """
-        num_regions, num_points = len(fine), fine.shape[2]
+        shape = (len(fine), fine.shape[2])
         # Points are read in float32 even for a model in half precision.
         dtype = self.fc_seg.weight.dtype
         x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))
@@ -97,17 +97,16 @@ class PointMLP(BaseModule):
             fed = coarse if number == 0 or self.coarse_pred_each_layer else None
             x = _affine(fc.conv, x, fed)
             if fc.with_norm:
-                x = fc.norm(x.view(num_regions, num_points, -1).transpose(1, 2))
+                x = fc.norm(x.unflatten(0, shape).transpose(1, 2))
                 x = x.transpose(1, 2).flatten(0, 1)
             if fc.with_activation:
                 x = fc.activate(x)
         fed = coarse if not layers or self.coarse_pred_each_layer else None
         x, fed = self.dropout(x), None if fed is None else self.dropout(fed)
         if classes is None:
-            logits = _affine(self.fc_seg, x, fed).view(num_regions, num_points, -1)
-        else:
-            logits = _affine_of_classes(self.fc_seg, x, fed, classes)
-        return logits.transpose(1, 2)
+            return _affine(self.fc_seg, x, fed).unflatten(0, shape).transpose(1, 2)
+        x, fed = x.unflatten(0, shape), None if fed is None else fed.unflatten(0, shape)
+        return _affine_of_classes(self.fc_seg, x, fed, classes).transpose(1, 2)
 
 
 def _affine(layer: nn.Conv1d, x: Tensor, coarse: Tensor | None) -> Tensor:
@@ -128,12 +127,12 @@ def _affine_of_classes(
 
     Args:
         layer: see `_affine`.
-        x: (N P, C).
-        coarse: (N P, K).
+        x: (N, P, C).
+        coarse: (N, P, K).
         classes: (N,).
     """
-    weight = layer.weight.index_select(0, classes)
-    y = x.unflatten(0, (len(classes), -1)) @ weight[:, : x.shape[1]]
+    weight, width = layer.weight.index_select(0, classes), x.shape[2]
+    y = x @ weight[:, :width]
     if coarse is not None:
-        y = y + coarse.unflatten(0, (len(classes), -1)) @ weight[:, x.shape[1] :]
+        y = y + coarse @ weight[:, width:]
     return y if layer.bias is None else y + layer.bias[classes][:, None, None]

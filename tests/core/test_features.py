@@ -74,6 +74,22 @@ def test_whole_images_are_read_as_they_are() -> None:
     assert torch.equal(at_coarse, point_sample(coarse, points))
 
 
+@pytest.mark.parametrize("num_images", [1, 3])
+def test_the_order_of_memory_changes_nothing(num_images: int) -> None:
+    maps, points = random(num_images, 5, 8, 9), random(6, 11, 2) * 1.2 - 0.1
+    regions = random_regions([r % num_images for r in range(6)])
+    found = regions.point_sample(maps.contiguous(memory_format=torch.channels_last), points)
+    torch.testing.assert_close(found, regions.point_sample(maps, points), rtol=0, atol=1e-12)
+
+
+def test_maps_that_cover_different_parts_have_regions_of_their_own() -> None:
+    maps, coarse, points = random(1, 3, 8, 8), random(2, 4, 4, 4), random(2, 11, 2)
+    first, second = random_regions([0, 0]), random_regions([0, 0])
+    fine, _ = PointFeatures([maps, maps], coarse, [first, second])(points)
+    expected = [regions.point_sample(maps, points) for regions in (first, second)]
+    assert torch.equal(fine, torch.cat(expected, dim=1))
+
+
 def test_gradients_reach_the_maps() -> None:
     maps = random(2, 3, 8, 9).requires_grad_()
     coarse = random(3, 4, 7, 7).requires_grad_()
@@ -121,7 +137,20 @@ def test_no_map_is_copied_for_a_box(num_images: int) -> None:
             lambda: random_regions([0, 0]).to_image(torch.zeros(3, 1, 2)),
             "points and boxes must have the same N",
         ),
+        (
+            lambda: random_regions([0, 2]).point_sample(
+                torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+                random(2, 1, 2),
+            ),
+            r"images must be in \[0, 2\), got",
+        ),
         (lambda: PointFeatures([], torch.zeros(1, 2, 3, 3)), "at least one fine-grained feature"),
+        (
+            lambda: PointFeatures(
+                [torch.zeros(1, 2, 3, 3)] * 2, torch.zeros(1, 2, 3, 3), [random_regions([0])]
+            ),
+            "regions must be as many as fine_maps, 2, or one for all, got 1",
+        ),
     ],
 )
 def test_mistakes_are_named(make, message: str) -> None:

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmseg_pointrend.core import label_sample, pixel_centers, point_sample, regular_grid
+from mmseg_pointrend.core import (
+    label_sample,
+    mask_sample,
+    pixel_centers,
+    point_sample,
+    regular_grid,
+)
 from mmseg_pointrend.core import points as core_points
 
 SIDES = st.integers(1, 9)
@@ -41,19 +47,50 @@ def test_point_sample_is_bilinear(height: int, width: int, seed: int) -> None:
 @given(SIDES, SIDES, st.integers(0, 10_000))
 @settings(deadline=None, max_examples=60)
 def test_reading_by_index_is_grid_sample(height: int, width: int, seed: int) -> None:
-    """Values, and gradients of the features; also at points outside of the map, and on edges."""
+    """Values, and gradients of the features; also at points outside of the map, and on edges.
+
+    One map and one channel pass for channels-last, too: `point_sample` reads those row by row.
+    """
     generator = torch.Generator().manual_seed(seed)
     points = torch.rand(2, 9, 2, generator=generator, dtype=torch.double) * 2 - 0.5
     points[:, :4] = (points[:, :4] * 4).round() / 4
     given = torch.randn(2, 3, height, width, generator=generator, dtype=torch.double)
     weights = torch.randn(2, 3, 9, generator=generator, dtype=torch.double)
     results = []
-    for read in (point_sample, core_points._sample_by_index):
-        features = given.clone().requires_grad_()
+    in_rows = given.contiguous(memory_format=torch.channels_last)
+    for read, maps in (
+        (point_sample, given),
+        (core_points._sample_by_index, given),
+        (point_sample, in_rows),
+        (lambda maps, points: core_points.sample_rows(maps, torch.arange(2), points), given),
+    ):
+        features = maps.clone().requires_grad_()
         found = read(features, points)
         (found * weights).sum().backward()
         results.append((found.detach(), features.grad))
-    torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-12)
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], rtol=0, atol=1e-12)
+
+
+def test_points_that_are_not_finite_are_read_as_nan_or_zero() -> None:
+    maps = torch.ones(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
+    points = torch.tensor([[[torch.nan, 0.5], [torch.inf, 0.5], [1e30, -1e30], [0.5, 0.5]]])
+    found = point_sample(maps, points)
+    assert found[0, 0, 2:].tolist() == [0, 1] and not (found[0, :, :2] > 0).any()
+
+
+@given(SIDES, SIDES, st.integers(0, 10_000), st.sampled_from([torch.uint8, torch.bool]))
+@settings(deadline=None, max_examples=40)
+def test_masks_are_read_as_maps_of_floats(
+    height: int, width: int, seed: int, dtype: torch.dtype
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.rand(3, height, width, generator=generator) > 0.5
+    number = torch.randint(3, (5,), generator=generator)
+    points = torch.rand(5, 7, 2, generator=generator, dtype=torch.double) * 1.4 - 0.2
+    expected = point_sample(masks[number, None].double(), points)[:, 0]
+    found = mask_sample(masks.to(dtype), number, points)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
 def test_point_sample_at_pixel_centers_reads_the_pixels() -> None:

@@ -1,5 +1,7 @@
 """The rendering loop against a hand-worked grid and an independent per-pixel reference."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from mmseg_pointrend.core import (
     MARGINS,
     Subdivision,
     label_sample,
+    lasting_steps,
     logit_margin,
     most_uncertain_pixels,
     render,
@@ -249,3 +252,30 @@ def test_wrong_shapes_are_named() -> None:
         render(torch.zeros(2, 4, 4), lambda p: p, Subdivision(1, 3))
     with pytest.raises(ValueError, match=r"margins must have shape \(N, H, W\), got \(4, 4\)"):
         uncertain_pixels(torch.zeros(4, 4), 3)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 4), st.integers(2, 3), st.data())
+@settings(deadline=None, max_examples=60)
+def test_steps_that_are_left_out_leave_no_trace(
+    height: int, width: int, steps: int, scale: int, data: st.DataObject
+) -> None:
+    """What is rendered is the last of all steps; and the first that is done is a full one."""
+    num_points = data.draw(st.integers(1, 4 * height * width * scale**2))
+    max_margin = data.draw(st.sampled_from([math.inf, 0.5]))
+    subdivision = Subdivision(steps, num_points, scale, max_margin)
+    coarse = torch.randn(2, 1, height, width, dtype=torch.double)
+
+    def predict_points(points: Tensor) -> Tensor:
+        return (9 * points).sin().sum(2, keepdim=True).mT
+
+    every = list(subdivide(coarse, predict_points, subdivision))
+    lasting = list(lasting_steps(coarse, predict_points, subdivision))
+    full = subdivision.full_steps((height, width))
+    assert len(lasting) == steps - max(0, full - 1)
+    if full:
+        assert lasting[0].indices.shape[1] == lasting[0].logits[0, 0].numel()
+        assert max_margin == math.inf
+    for one, same in zip(every[::-1], lasting[::-1], strict=False):
+        torch.testing.assert_close(one.logits, same.logits)
+    last = lasting[-1].logits if lasting else coarse
+    torch.testing.assert_close(render(coarse, predict_points, subdivision), last)

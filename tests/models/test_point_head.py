@@ -81,3 +81,25 @@ def test_a_small_head_learns(num_fcs: int) -> None:
         F.cross_entropy(head(fine, coarse), labels).backward()
         optimizer.step()
     assert (head(fine, coarse).argmax(1) == labels).float().mean() > 0.97
+
+
+@pytest.mark.parametrize("num_fcs", [0, 2])
+@pytest.mark.parametrize("each_layer", [True, False])
+def test_one_class_of_each_region_is_that_of_all(num_fcs: int, each_layer: bool) -> None:
+    """Values and gradients; `fc_seg` without and with the coarse logits."""
+    torch.manual_seed(0)
+    head = PointMLP(5, 4, channels=6, num_fcs=num_fcs, coarse_pred_each_layer=each_layer).double()
+    fine, coarse = torch.randn(3, 5, 7).double(), torch.randn(3, 4, 7).double()
+    classes = torch.tensor([3, 0, 3])
+    every = head(fine, coarse)[torch.arange(3), classes][:, None]
+    found = head(fine, coarse, classes)
+    torch.testing.assert_close(found, every, rtol=0, atol=1e-12)
+    weights = list(head.parameters())
+    expected = torch.autograd.grad(every.sin().sum(), weights)
+    torch.testing.assert_close(torch.autograd.grad(found.sin().sum(), weights), expected)
+
+
+def test_one_class_without_regions() -> None:
+    head = PointMLP(5, 4, channels=6)
+    found = head(torch.zeros(0, 5, 7), torch.zeros(0, 4, 7), torch.zeros(0).long())
+    assert found.shape == (0, 1, 7)
