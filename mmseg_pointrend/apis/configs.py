@@ -11,24 +11,14 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
+from mmseg_pointrend.apis.tasks import SAFETY_HOOKS, task_of
 from mmseg_pointrend.compat.config_keys import check_old_keys, check_options
 from mmseg_pointrend.compat.distributed import give_slurm_job_a_port, prepare_cpu_processes
-from mmseg_pointrend.datasets.found_pictures import find_pictures
-from mmseg_pointrend.engine import innermost_datasets
+from mmseg_pointrend.compat.versions import check_mmdet
 from mmseg_pointrend.engine.type_names import type_name
 
 compat.setup()
 
-#: Hooks that every training should have, whatever a config says of `custom_hooks`.
-SAFETY_HOOKS = (
-    "LabelCheckHook",
-    "PlainCheckpointHook",
-    "RestoringHook",
-    "WeightsCheckHook",
-    "ResumeHook",
-    "RepeatableHook",
-    "InterruptionHook",
-)
 #: Hooks of mmengine's -> ours that do the same, and lose nothing when a training is interrupted.
 SAFE_HOOKS = {
     "CheckpointHook": "SafeCheckpointHook",
@@ -61,25 +51,37 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ImportError: if it needs mmdet, which is missing.
         ValueError: for keys of mmsegmentation 0.x, or options that nothing reads.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"config {path} does not exist")
-    config = Config.fromfile(str(path))
+    config = _read(path)
     check_old_keys(config, options or ())
     if options:
         check_options(config, options)
         config.merge_from_dict(options)
     config.setdefault("custom_hooks", [])
     present = {type_name(hook) for hook in config.custom_hooks}
+    wanted = (*task_of(config).data_hooks, *SAFETY_HOOKS)
     config.custom_hooks = [
         *config.custom_hooks,
-        *(dict(type=name) for name in SAFETY_HOOKS if name not in present),
+        *(dict(type=name) for name in wanted if name not in present),
     ]
     checkpoint = config.get("default_hooks", {}).get("checkpoint")
     for hook in [*config.custom_hooks, *([checkpoint] if checkpoint else [])]:
         hook["type"] = SAFE_HOOKS.get(type_name(hook), hook["type"])
     return config
+
+
+def _read(path: str | Path) -> Config:
+    """Read a config; where it needs mmdet, and mmdet is missing, say so."""
+    try:
+        return Config.fromfile(str(path))
+    except ImportError as error:
+        if "mmdet" in str(error) or "mmseg_pointrend.instance" in str(error):
+            check_mmdet()
+        raise
 
 
 def prepare_config(
@@ -164,22 +166,3 @@ def names_type(config: dict, base: str) -> bool:
     found = config.get("type")
     found = MODELS.get(found) if isinstance(found, str) else found
     return isinstance(found, type) and issubclass(found, MODELS.get(base))
-
-
-def check_data(config: Config, split: str) -> None:
-    """Find missing and empty data folders, lists of files and class names.
-
-    Args:
-        config: the whole config.
-        split: "train", "val" or "test".
-
-    Raises:
-        FileNotFoundError: if a folder or list does not exist.
-        ValueError: if there are no images in it, or no class names for the metrics.
-    """
-    loader = config.get(f"{split}_dataloader")
-    if not loader:
-        return
-    for leaf in innermost_datasets(loader.dataset):
-        needs_classes = bool(config.get(f"{split}_evaluator"))
-        find_pictures(leaf, f"{split}_dataloader.dataset", needs_classes)

@@ -3,9 +3,9 @@
 from mmengine.config import Config
 
 
-def list_evaluators(config: Config) -> list[dict]:
-    """List the configs of `test_evaluator`: one, several or none."""
-    found = config.get("test_evaluator") or []
+def list_evaluators(config: Config, split: str = "test") -> list[dict]:
+    """List the configs of a split's evaluator: one, several or none."""
+    found = config.get(f"{split}_evaluator") or []
     return list(found) if isinstance(found, list | tuple) else [found]
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend.engine.checkpoint_folder import check_checkpoint
+from mmseg_pointrend.engine.pretrained import leave_out_pretrained
 from mmseg_pointrend.engine.weights_check import load_weights
 
 
@@ -34,7 +35,7 @@ def load_model(
     """
     place = _choose_device(device)
     check_checkpoint(checkpoint)
-    config.model.pretrained = None  # the checkpoint replaces these weights
+    leave_out_pretrained(config)  # the checkpoint replaces these weights
     model = MODELS.build(config.model)
     load_weights(model, checkpoint, allow_unset)
     return model.to(place).eval()

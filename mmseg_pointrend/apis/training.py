@@ -6,7 +6,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import FlexibleRunner, Runner
 
-from mmseg_pointrend.apis.configs import check_data, prepare_config
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.tasks import task_of
+from mmseg_pointrend.datasets.coco_files import explaining_empty_data
 from mmseg_pointrend.engine.pretrained import advising_files
 from mmseg_pointrend.engine.runners import build_runner
 from mmseg_pointrend.engine.starting_point import check_same_start, choose_start
@@ -49,10 +51,10 @@ def train(
     if amp:
         enable_amp(config)
     for split in ("train", "val"):
-        check_data(config, split)
+        task_of(config).check_data(config, split)
     runner = build_runner(config)
     check_same_start(done)
-    with advising_files(config.model):
+    with advising_files(config.model), explaining_empty_data():
         runner.train()
     return runner
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_dist_info
-from mmseg.registry import DATA_SAMPLERS, DATASETS
+from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import BatchSampler, Dataset, Sampler
 
 

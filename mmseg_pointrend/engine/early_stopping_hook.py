@@ -3,8 +3,8 @@
 from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmseg.registry import HOOKS
 
 #: Where a checkpoint keeps it.
 _KEPT = "early_stopping"

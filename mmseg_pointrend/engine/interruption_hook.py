@@ -10,8 +10,8 @@ import torch
 from mmengine.dist import all_reduce, get_comm_device, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmseg.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from mmseg_pointrend.datasets.workers import shield_starts

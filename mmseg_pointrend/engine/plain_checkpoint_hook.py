@@ -10,8 +10,8 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmseg.registry import HOOKS
 
 from mmseg_pointrend.compat.plain_data import LEAVE_OUT, make_plain, name_type, restore
 

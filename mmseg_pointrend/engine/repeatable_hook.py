@@ -6,8 +6,8 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, Runner
-from mmseg.registry import HOOKS
 
 from mmseg_pointrend.datasets.draws import NumberedBatchSampler, seed_everything
 

@@ -6,8 +6,8 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from mmseg.registry import HOOKS
 
 from mmseg_pointrend.engine.settings_text import find_changes, read_settings
 

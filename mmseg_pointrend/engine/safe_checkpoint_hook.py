@@ -10,8 +10,8 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import BaseStorageBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmseg.registry import HOOKS
 from torch import Tensor
 
 from mmseg_pointrend.engine.accumulated_gradients import collect_gradients, restore_gradients

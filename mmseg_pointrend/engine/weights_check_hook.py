@@ -4,8 +4,8 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, Runner
-from mmseg.registry import HOOKS
 
 from mmseg_pointrend.engine.sharding import is_sharded, whole_model
 from mmseg_pointrend.engine.weights_check import (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.datasets.wrappers import innermost_datasets

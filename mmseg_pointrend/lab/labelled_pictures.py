@@ -8,8 +8,9 @@ from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
 import mmseg_pointrend.datasets  # noqa: F401 - fills the registry
-from mmseg_pointrend.apis.configs import check_data, prepare_config
+from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.prediction import load_model
+from mmseg_pointrend.apis.tasks import refuse_instances, task_of
 from mmseg_pointrend.datasets.traced_pipeline import trace_pipelines
 
 
@@ -32,7 +33,8 @@ def load_test(
         ValueError: for weights of another model, or no images.
     """
     config = prepare_config(config_path, options=options)
-    check_data(config, "test")
+    refuse_instances(config, "this tool")
+    task_of(config).check_data(config, "test")
     model = load_model(config, checkpoint, device)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     trace_pipelines(dataset, "test_dataloader.dataset")

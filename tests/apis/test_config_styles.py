@@ -8,8 +8,9 @@ from mmengine.optim import OptimWrapper
 from mmseg.models.segmentors import SegTTAModel
 from torch import nn
 
-from mmseg_pointrend.apis.configs import SAFETY_HOOKS, fit_to_machine, load_config, prepare_config
-from mmseg_pointrend.apis.testing import _augment
+from mmseg_pointrend.apis.configs import fit_to_machine, load_config, prepare_config
+from mmseg_pointrend.apis.tasks import SAFETY_HOOKS
+from mmseg_pointrend.apis.tasks.semantic import SemanticSegmentation, _augment
 from mmseg_pointrend.apis.training import enable_amp, train
 from mmseg_pointrend.engine import LabelCheckHook
 from mmseg_pointrend.lab.benchmark import benchmark as benchmark_module
@@ -46,7 +47,7 @@ def test_a_hook_that_is_a_class_is_not_added_again(tmp_path: Path) -> None:
     hooks = [dict(type=LabelCheckHook, num_threads=2)]
     config = load_config(write_config(CASE, tmp_path), dict(custom_hooks=hooks))
     found = [getattr(hook.type, "__name__", hook.type) for hook in config.custom_hooks]
-    assert sorted(found) == sorted(SAFETY_HOOKS)
+    assert sorted(found) == sorted((*SemanticSegmentation.data_hooks, *SAFETY_HOOKS))
 
 
 @pytest.mark.parametrize("kind", ["SyncBN", nn.SyncBatchNorm])

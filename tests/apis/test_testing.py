@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmseg_pointrend.apis.configs import load_config, shipped_config
-from mmseg_pointrend.apis.testing import _augment, _compare_with_coarse, _write_predictions
+from mmseg_pointrend.apis.tasks.semantic import _augment, _compare_with_coarse, _write_predictions
 from mmseg_pointrend.evaluation import RefinementMetric
 
 POINTREND = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"

@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
 
 from mmseg_pointrend.apis import training
-from mmseg_pointrend.apis.configs import SAFETY_HOOKS, load_config
+from mmseg_pointrend.apis.configs import load_config
+from mmseg_pointrend.apis.tasks import SAFETY_HOOKS
+from mmseg_pointrend.apis.tasks.semantic import SemanticSegmentation
 from tests.tools.folders import write_cityscapes
 
 CONFIG = (
@@ -99,9 +101,10 @@ def test_loader_workers_are_shielded_from_signals(started) -> None:
 
 def test_hooks_that_keep_runs_safe_survive_a_config_that_sets_others(tmp_path: Path) -> None:
     config = load_config(CONFIG, dict(custom_hooks=[dict(type="EMAHook")]))
-    assert [hook["type"] for hook in config.custom_hooks] == ["EMAHook", *SAFETY_HOOKS]
+    own = [*SemanticSegmentation.data_hooks, *SAFETY_HOOKS]
+    assert [hook["type"] for hook in config.custom_hooks] == ["EMAHook", *own]
     kinds = [hook["type"] for hook in load_config(CONFIG).custom_hooks]
-    assert sorted(kinds) == sorted(SAFETY_HOOKS)
+    assert sorted(kinds) == sorted(own)
 
 
 @pytest.mark.parametrize("kind", ["CheckpointHook", "mmengine.CheckpointHook", CheckpointHook])

@@ -16,7 +16,7 @@ from torch import nn
 
 from mmseg_pointrend.apis.configs import prepare_config, shipped_config
 from mmseg_pointrend.apis.models import load_model
-from mmseg_pointrend.apis.testing import _augment
+from mmseg_pointrend.apis.tasks.semantic import _augment
 from mmseg_pointrend.inference.predictor import predict_whole
 from mmseg_pointrend.inference.reading import apply_test_pipeline, load_image, test_pipeline
 

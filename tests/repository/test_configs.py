@@ -20,11 +20,11 @@ from mmseg_pointrend.core import TrainingPoints
 
 ROOT = Path(__file__).parents[2] / "configs"
 MMSEG = Path(mmseg.__file__).parent / ".mim/configs"
-# Files named my_* are a user's own.
+# Files named my_* are a user's own; those of instance masks have tests of their own.
 CONFIGS = sorted(
     path
     for path in ROOT.rglob("*.py")
-    if "_base_" not in path.parts and not path.name.startswith("my_")
+    if not {"_base_", "mask_rcnn"} & {*path.parts} and not path.name.startswith("my_")
 )
 NAMES = [str(path.relative_to(ROOT)) for path in CONFIGS]
 

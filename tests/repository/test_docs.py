@@ -229,7 +229,7 @@ def test_the_readme_states_mmsegmentations_numbers() -> None:
     assert published == PUBLISHED
 
 
-@pytest.mark.parametrize("folder", ["pointrend", "sem_fpn", "deeplabv3"])
+@pytest.mark.parametrize("folder", ["pointrend", "sem_fpn", "deeplabv3", "mask_rcnn"])
 def test_a_folders_readme_lists_its_configs(folder: str) -> None:
     """All but the demo's, and a user's own."""
     page = ROOT / "configs" / folder / "README.md"

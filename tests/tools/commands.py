@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.visualization import Visualizer
-from mmseg.visualization import SegLocalVisualizer
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,7 +69,7 @@ def tool(name: str, *arguments: object, cwd: Path, **kwargs: bool) -> Completed:
 
 def forget_runs() -> None:
     """Forget what mmengine keeps of earlier runs by name: a name holds the time to the second."""
-    for kind in (MMLogger, MessageHub, Visualizer, SegLocalVisualizer):
+    for kind in (MMLogger, MessageHub, Visualizer, *Visualizer.__subclasses__()):
         kind._instance_dict.clear()
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from mmseg.registry import DATASETS
 
 import mmseg_pointrend.datasets  # noqa: F401 - fills the registry
-from mmseg_pointrend.apis.configs import check_data, prepare_config
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.tasks import refuse_instances, task_of
 from mmseg_pointrend.datasets.draws import seed_everything
 from mmseg_pointrend.inference.overlays import as_color, paint
 from mmseg_pointrend.inference.palettes import complete_palette
@@ -41,7 +42,8 @@ def draw_training_pictures(
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     config = prepare_config(config_path, options=options)
-    check_data(config, "train")
+    refuse_instances(config, "browse_training")
+    task_of(config).check_data(config, "train")
     dataset = DATASETS.build(config.train_dataloader.dataset)
     num_classes = config.model.decode_head.num_classes
     palette = complete_palette(dataset.metainfo.get("palette") or [], num_classes)

@@ -1,0 +1,169 @@
+"""Training and testing of detectors with masks, by the tools: on files, resumed, killed."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmseg_pointrend.compat import versions
+from tests.engine.kills import find_difference, start_training, train_killed
+from tests.forks import finish
+from tests.instance.tiny_coco import CONFIGS, MASK_RCNN, write_config, write_tiny_coco
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PointRend's config of one pass, in small, on tiny data."""
+    return write_config(tmp_path_factory.mktemp("pointrend"))
+
+
+@pytest.fixture(scope="module")
+def weights(config: Path) -> Path:
+    """A checkpoint of random weights."""
+    from mmdet.registry import MODELS
+
+    from mmseg_pointrend.apis.configs import prepare_config
+
+    torch.manual_seed(0)
+    model = MODELS.build(prepare_config(config).model)
+    path = config.parent / "random.pth"
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return path
+
+
+@pytest.mark.slow
+def test_train_resume_and_test(config: Path, tmp_path: Path, call_tool) -> None:
+    """A resumed training is the whole one to the bit; its checkpoint is tested."""
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    printed = call_tool("train.py", config, "--work-dir", whole)
+    assert "train_dataloader.dataset: 4 pictures, 1 of them without objects, 6 objects" in printed
+    assert "loss_point" in printed and re.search(r"Epoch\(val\).*coco/segm_mAP", printed)
+
+    resumed.mkdir()
+    shutil.copy(whole / "epoch_1.pth", resumed)
+    (resumed / "last_checkpoint").write_text(str(resumed / "epoch_1.pth"))
+    printed = call_tool("train.py", config, "--work-dir", resumed, "--resume")
+    assert "resumed epoch: 1, iter: 2" in printed
+    assert find_difference(whole / "epoch_2.pth", resumed / "epoch_2.pth") is None
+
+    checkpoint = torch.load(whole / "epoch_2.pth", weights_only=True)
+    assert checkpoint["meta"]["iter"] == 4
+    printed = call_tool("test.py", config, whole / "epoch_2.pth", "--work-dir", whole)
+    assert "test_dataloader.dataset: 4 pictures" in printed
+    assert re.search(r"coco/segm_mAP: -?\d", printed)
+
+    del checkpoint["state_dict"]["roi_head.mask_head.point_head.fc_seg.weight"]
+    torch.save(checkpoint, tmp_path / "other.pth")
+    errors = call_tool.fail("test.py", config, tmp_path / "other.pth", "--work-dir", whole)
+    assert "leaves 1 of" in errors and "point_head.fc_seg.weight" in errors
+
+
+@pytest.mark.slow
+def test_killed_and_resumed(tmp_path: Path) -> None:
+    iterations = 8
+    config = write_config(
+        tmp_path,
+        train_cfg=dict(_delete_=True, type="IterBasedTrainLoop", max_iters=8, val_interval=8),
+        default_hooks__checkpoint=dict(by_epoch=False, interval=1, max_keep_ckpts=1),
+        log_processor__by_epoch=False,
+        train_dataloader__sampler=dict(type="InfiniteSampler"),
+    )
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    log = tmp_path / "whole.log"
+    assert finish(start_training(config, whole, log)) == 0, log.read_text()
+    assert list(train_killed(config, killed, kills=2, longest=3, seed=0))
+    last = f"iter_{iterations}.pth"
+    assert find_difference(whole / last, killed / last) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["train_dataloader.dataset.ann_file=none.json"],
+            "train_dataloader.dataset: ann_file none.json does not exist",
+        ),
+        (
+            ["train_dataloader.dataset.data_prefix.img=none"],
+            "train_dataloader.dataset: folder of pictures none does not exist",
+        ),
+        (["val_evaluator.0.ann_file=none.json"], "val_evaluator: ann_file none.json does not"),
+        (
+            ["val_dataloader.dataset.metainfo.classes=('box','disc')"],
+            "has them in another order, 'disc', 'box', which mmdet labels would follow",
+        ),
+        (
+            ["train_dataloader.dataset.metainfo.classes=('disc','cup')"],
+            "has no 'cup'; set metainfo=dict(classes=('disc', 'box',))",
+        ),
+        (
+            ["model.roi_head.bbox_head.num_classes=80"],
+            "roi_head.bbox_head.num_classes=80, but CocoDataset (train_dataloader.dataset) has 2 "
+            "classes; set model.roi_head.bbox_head.num_classes=2",
+        ),
+        (
+            ["val_dataloader.dataset.pipeline.1.type=RandomFlip"],
+            "val_dataloader.dataset.pipeline: RandomFlip moves the picture",
+        ),
+        (["train_dataloader.dataset.type=BaseDetDataset"], "BaseDetDataset is no data set of COCO"),
+        (
+            ["train_dataloader.dataset.filter_cfg.min_size=1000"],
+            "a data set has no pictures left: its filter_cfg",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    config: Path, tmp_path: Path, call_tool, options: list[str], told: str
+) -> None:
+    errors = call_tool.fail(
+        "train.py", config, "--work-dir", tmp_path / "work", "--cfg-options", *options
+    )
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert told in line
+
+
+def test_a_missing_picture_is_found_before_training(tmp_path: Path, call_tool) -> None:
+    config = write_config(tmp_path)
+    (tmp_path / "data/images/2.png").unlink()
+    errors = call_tool.fail("train.py", config, "--work-dir", tmp_path / "work")
+    assert re.search(r"error: train_dataloader.dataset: 1 of 4 pictures of .* do not exist", errors)
+
+
+def test_what_is_for_label_maps_is_refused(config: Path, weights: Path, call_tool) -> None:
+    errors = call_tool.fail("test.py", config, weights, "--tta")
+    assert "error: tta: mmdet merges the boxes of several views, and no masks" in errors
+    for name, *arguments in (
+        ("analysis_tools/browse_training.py", config, "--out", "pictures"),
+        ("analysis_tools/confusion_matrix.py", config, weights),
+    ):
+        errors = call_tool.fail(name, *arguments)
+        assert "takes configs of semantic segmentation (default_scope='mmseg'), got" in errors
+
+
+def test_without_mmdet_a_config_says_what_to_install(call_tool, monkeypatch) -> None:
+    monkeypatch.setattr(versions, "_FOR_MMDET", ("mmdet_that_is_missing",))
+    for name in [name for name in sys.modules if name.startswith("mmseg_pointrend.instance")]:
+        monkeypatch.delitem(sys.modules, name)
+    errors = call_tool.fail("train.py", CONFIGS / f"{MASK_RCNN}.py")
+    (line,) = (line for line in errors.splitlines() if line.startswith("error: "))
+    assert 'pip install "mmseg-pointrend[instance]"' in line
+
+
+def test_data_are_as_they_are_said_to_be(tmp_path: Path) -> None:
+    """mmdet's own data set reads the tiny data: polygons, runs, a crowd, an empty picture."""
+    from mmdet.datasets import CocoDataset
+
+    data = write_tiny_coco(tmp_path)
+    dataset = CocoDataset(
+        ann_file=str(data / "instances.json"),
+        data_prefix=dict(img=str(data / "images")),
+        metainfo=dict(classes=("disc", "box")),
+    )
+    found = [
+        [(one["bbox_label"], one["ignore_flag"]) for one in dataset[i]["instances"]]
+        for i in range(4)
+    ]
+    assert found == [[(0, 0), (1, 1)], [(0, 0), (1, 0)], [(0, 0), (1, 0)], []]
