@@ -110,6 +110,7 @@ RULES = {
             "mmengine",
             "mmseg.registry",
             "mmdet",
+            "prettytable",
             "pycocotools",
         ),
         never=(r"mmdet\.apis",),

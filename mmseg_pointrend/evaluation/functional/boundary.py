@@ -115,6 +115,29 @@ def inner_boundary(labels: Tensor, distance: int | float, ignore_index: int = 25
     return marked & ~void
 
 
+def mask_boundary(masks: Tensor, distance: int) -> Tensor:
+    """Mark the pixels of masks that lie within a distance of the mask's own contour.
+
+    `inner_boundary` for masks that may overlap, and for the masks alone, not what is around them.
+
+    Args:
+        masks: (N, H, W), bool.
+        distance: d, pixels, >= 1.
+
+    Returns:
+        (N, H, W), bool.
+
+    Raises:
+        ValueError: for a distance out of range, or masks of another shape.
+    """
+    check_shape("masks", masks, "(N, H, W)")
+    size = (masks.shape[1], masks.shape[2])
+    # As in `inner_boundary`.
+    radius = min(resolve_distance(distance, size), (min(size) + 1) // 2)
+    beside = window_maximum((~masks).to(torch.uint8), radius, outside=1)
+    return masks & beside.bool()
+
+
 def resolve_distance(distance: int | float, size: tuple[int, int]) -> int:
     """Turn the distance d of Boundary IoU into pixels.
 
