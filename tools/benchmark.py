@@ -11,8 +11,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Measure how fast a model predicts or trains, where its time goes and how much "
-        "memory it needs, on generated scenes. Needs no data; without a checkpoint, weights are "
-        "random."
+        "memory it needs, on generated scenes; of an instance model (--boxes), its mask branch on "
+        "random features. Needs no data; without a checkpoint, weights are random."
     )
     add = parser.add_argument
     add("config", help="config file")
@@ -53,10 +53,18 @@ def parse_args() -> argparse.Namespace:
         "what the coarse head gives (default with one), or random ones, the worst case",
     )
     add(
+        "--boxes",
+        nargs="+",
+        type=int,
+        default=(),
+        metavar="R",
+        help="of an instance model: measure the masks of so many boxes, one number after the other",
+    )
+    add(
         "--versus",
         choices=["upstream", "coarse"],
-        help="compare with mmsegmentation's PointRend with the same weights, or with the same "
-        "model without PointRend",
+        help="compare with mmsegmentation's PointRend (of an instance model, mmdet's) with the "
+        "same weights, or with the same model without PointRend",
     )
     add("--json", metavar="FILE", help="write everything that was measured there")
     add_unset_option(parser)
@@ -75,8 +83,15 @@ def main() -> None:
     # The options have the names of the settings.
     options = vars(args)
     json_file = options.pop("json")
-    report = benchmark(Settings(options=options.pop("cfg_options"), **options))
-    print(format_benchmark(report))
+    settings = Settings(options=options.pop("cfg_options"), **options)
+    if settings.boxes:
+        from mmseg_pointrend.lab.benchmark.masks.benchmark import benchmark_masks, format_masks
+
+        report = benchmark_masks(settings)
+        print(format_masks(report))
+    else:
+        report = benchmark(settings)
+        print(format_benchmark(report))
     if json_file:
         path = Path(json_file)
         path.parent.mkdir(parents=True, exist_ok=True)

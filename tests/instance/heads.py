@@ -151,6 +151,19 @@ def build_detector(
     roi_head: str = "PointRendStandardRoIHead", num_classes: int = 3, **mask_head: object
 ) -> nn.Module:
     """A small Mask R-CNN, or Cascade Mask R-CNN, with PointRend; input as uint8 pictures."""
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        detector = randomize(MODELS.build(detector_config(roi_head, num_classes, **mask_head)))
+    # Boxes near their anchors, and not all of the same class.
+    for name, weights in detector.named_parameters():
+        if "rpn_reg" in name or "fc_reg" in name or "fc_cls" in name:
+            weights.data *= 1e-4
+    return detector
+
+
+def detector_config(
+    roi_head: str = "PointRendStandardRoIHead", num_classes: int = 3, **mask_head: object
+) -> ConfigDict:
+    """Config of `build_detector`'s model."""
     stages = 2 if "Cascade" in roi_head else 1
     rcnn = dict(
         assigner=dict(type="MaxIoUAssigner", pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5),
@@ -218,13 +231,7 @@ def build_detector(
             rcnn=TEST | dict(score_thr=0.0, mask_thr_binary=0.5, max_per_img=8),
         ),
     )
-    with DefaultScope.overwrite_default_scope("mmdet"):
-        detector = randomize(MODELS.build(ConfigDict(config)))
-    # Boxes near their anchors, and not all of the same class.
-    for name, weights in detector.named_parameters():
-        if "rpn_reg" in name or "fc_reg" in name or "fc_cls" in name:
-            weights.data *= 1e-4
-    return detector
+    return ConfigDict(config)
 
 
 def batch_of(*counts: int, size: tuple[int, int] = (64, 96), num_classes: int = 3) -> dict:

@@ -49,6 +49,7 @@ class Settings:
         versus: the model to compare with: "upstream", mmsegmentation's PointRend with the same
             weights, "coarse", the same model without PointRend, or None.
         options: dotted config keys and values that override the file.
+        boxes: of instance models, the numbers of boxes whose masks are measured.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
     """
 
@@ -68,6 +69,7 @@ class Settings:
     logits: str | None = None
     versus: str | None = None
     options: dict | None = None
+    boxes: tuple[int, ...] = ()
     allow_unset: bool = False
 
     @property
@@ -129,6 +131,8 @@ def load_model_config(settings: Settings) -> Config:
         ValueError: if it has a list of decode heads, or cannot train in mixed precision.
     """
     config = prepare_config(settings.config, options=settings.options)
+    if "roi_head" in config.model:
+        raise ValueError("of an instance model the mask branch is measured: give --boxes")
     if isinstance(config.model.decode_head, list | tuple):
         raise ValueError(
             "model.decode_head is a list; PointRend is one head here, decode_head.type="
