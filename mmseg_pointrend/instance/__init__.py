@@ -12,6 +12,8 @@ from mmseg_pointrend.compat.versions import check_mmdet  # noqa: E402
 check_mmdet()
 
 from mmseg_pointrend.instance.coarse_mask_head import PointRendCoarseMaskHead  # noqa: E402
+from mmseg_pointrend.instance.datasets import InstanceDataset  # noqa: E402
+from mmseg_pointrend.instance.evaluation import InstanceMaskMetric  # noqa: E402
 from mmseg_pointrend.instance.mask_head import PointRendMaskHead  # noqa: E402
 from mmseg_pointrend.instance.roi_heads import (  # noqa: E402
     PointRendCascadeRoIHead,
@@ -19,6 +21,8 @@ from mmseg_pointrend.instance.roi_heads import (  # noqa: E402
 )
 
 __all__ = [
+    "InstanceDataset",
+    "InstanceMaskMetric",
     "PointRendCascadeRoIHead",
     "PointRendCoarseMaskHead",
     "PointRendMaskHead",

@@ -107,6 +107,7 @@ RULES = {
             "torch",
             "numpy",
             "mmcv.cnn",
+            "mmcv.image",
             "mmengine",
             "mmseg.registry",
             "mmdet",

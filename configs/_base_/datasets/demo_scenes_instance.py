@@ -48,8 +48,6 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 val_evaluator = dict(
-    type="CocoMetric",
-    ann_file=data_root + "annotations/instances_val.json",
-    metric=["bbox", "segm"],
+    type="InstanceMaskMetric", ann_file=data_root + "annotations/instances_val.json"
 )
 test_evaluator = val_evaluator

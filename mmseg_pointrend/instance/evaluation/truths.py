@@ -108,14 +108,15 @@ def read_annotations(file: str | Path) -> dict:
         content = json.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"annotation file {path} is not valid JSON: {error}") from error
-    missing = [key for key in ("images", "categories") if key not in dict(content)]
+    known = content if isinstance(content, dict) else {}
+    missing = [key for key in ("images", "categories") if key not in known]
     if missing:
         raise ValueError(f"annotation file {path} has no {' and no '.join(missing)}")
     return content
 
 
 def truth_of_coco(content: dict) -> COCO:
-    """Make the truth of the content of a COCO file; absent areas are those of the masks.
+    """Make the truth of the content of a COCO file; absent areas and boxes are those of the masks.
 
     Raises:
         ValueError: for annotations without a segmentation.
@@ -128,9 +129,16 @@ def truth_of_coco(content: dict) -> COCO:
                 f"annotation {one.get('id')} of picture {one['image_id']} has no segmentation, "
                 "so its mask cannot be measured"
             )
+        if isinstance(one["segmentation"], str):
+            raise ValueError(
+                "masks that are pictures are measured without ann_file, with `instances` in the "
+                "meta_keys of PackDetInputs"
+            )
         whole = {"iscrowd": 0, **one}
-        if "area" not in whole:
-            whole["area"] = _area(one["segmentation"], sizes[one["image_id"]])
+        if "area" not in whole or "bbox" not in whole:
+            encoded = encode_segmentation(one["segmentation"], sizes[one["image_id"]])
+            whole.setdefault("area", float(mask_tools.area(encoded)))
+            whole.setdefault("bbox", mask_tools.toBbox(encoded).tolist())
         annotations.append(whole)
     return make_coco(content["images"], content["categories"], annotations)
 
@@ -155,7 +163,7 @@ def truth_of_samples(samples: Sequence[dict], classes: Sequence[str]) -> COCO:
                     image_id=sample["img_id"],
                     category_id=int(one["bbox_label"]),
                     bbox=[left, top, right - left, bottom - top],
-                    area=_area(one["mask"], size),
+                    area=float(mask_tools.area(encode_segmentation(one["mask"], size))),
                     iscrowd=int(one.get("ignore_flag", 0)),
                     segmentation=one["mask"],
                 )
@@ -211,12 +219,10 @@ def truth_of_lvis(content: dict, classes: Sequence[str], images: set[int]) -> CO
     return make_coco(kept, categories, annotations)
 
 
-def _area(segmentation: list | dict, size: tuple[int, int]) -> float:
-    """Pixels of a mask given as polygons or run lengths."""
+def encode_segmentation(segmentation: list | dict, size: tuple[int, int]) -> dict:
+    """Encode a mask given as polygons or run lengths."""
     if isinstance(segmentation, list):
-        encoded = mask_tools.merge(mask_tools.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        encoded = mask_tools.frPyObjects(segmentation, *size)
-    else:
-        encoded = segmentation
-    return float(mask_tools.area(encoded))
+        return mask_tools.merge(mask_tools.frPyObjects(segmentation, *size))
+    if isinstance(segmentation["counts"], list):
+        return mask_tools.frPyObjects(segmentation, *size)
+    return segmentation

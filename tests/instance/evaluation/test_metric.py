@@ -494,6 +494,19 @@ def test_faults_are_named(tmp_path, scene):
     del without["annotations"][0]["segmentation"]
     with pytest.raises(ValueError, match="annotation 0 of picture .* has no segmentation"):
         measure(written(tmp_path, without, "without.json"), samples)
+    without["annotations"][0]["segmentation"] = "mask.png"
+    with pytest.raises(ValueError, match="are measured without ann_file, with `instances`"):
+        measure(written(tmp_path, without, "names.json"), samples)
+
+
+def test_areas_and_boxes_of_the_truth_are_filled_in(scene, results, tmp_path):
+    truth, samples = scene
+    bare = json.loads(json.dumps(truth))
+    for one in bare["annotations"]:
+        del one["area"], one["bbox"]
+    found = measure(written(tmp_path, bare), samples)
+    for name, value in results.items():
+        assert "bbox" in name or found[name] == pytest.approx(value, nan_ok=True)
 
 
 def test_predictions_wait_as_run_lengths(scene, tmp_path):
