@@ -1,5 +1,6 @@
 """What every test has: one thread per process, because the tests run in several processes."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mmengine.config import config as mmengine_config
 from mmseg_pointrend import compat
 
 compat.setup()  # before imports of mmseg
+gc.disable()  # until all is imported and collected: nothing of it is garbage
 
 torch.set_num_threads(1)
 
@@ -32,6 +34,13 @@ def plain_config_texts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mmengine_config, "FormatCode", leave)
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Look for garbage from here on, and only in what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """The demonstration from end to end, as processes, with too few iterations to learn anything."""
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ def test_demo(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_failing_training_names_its_log(tmp_path: Path, call_tool) -> None:
+def test_a_failing_training_names_its_log(tmp_path: Path, call_tool, monkeypatch) -> None:
+    forked = multiprocessing.get_context("fork")  # which has imported everything
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: forked)
     (tmp_path / "w/baseline/output.log").mkdir(parents=True)  # where the log should be written
     with pytest.raises(RuntimeError, match="baseline failed; see w/baseline/output.log"):
         call_tool(*ARGUMENTS, "--work-dir", "w")

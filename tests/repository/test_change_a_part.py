@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mmseg_pointrend.lab.scenes import write_scenes
+from tests.forks import finish, start
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/change_a_part.md").read_text("utf-8")
@@ -49,6 +49,13 @@ print("FOUND" + json.dumps(found))
 """
 
 
+def train_parts(folder: Path) -> None:
+    os.chdir(folder)
+    sys.path.insert(0, "")  # as of `python -c`: the parts are imported from there
+    sys.argv[1:] = PARTS.values()
+    exec(TRAIN, {})
+
+
 def section(title: str) -> str:
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)[1]
 
@@ -59,7 +66,7 @@ def code(text: str, file: str) -> str:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> dict:
-    """Train the base with each part changed; all in one process, as imports take longest."""
+    """Train the base with each part changed; all in one process, which keeps what they register."""
     folder = tmp_path_factory.mktemp("parts")
     write_scenes(folder / "data", 4, 2, size=(128, 256))
     (folder / "my_parts.py").write_text(code(PAGE, "my_parts.py"))
@@ -67,13 +74,10 @@ def trained(tmp_path_factory) -> dict:
     beginning = beginning.replace('"./', f'"{ROOT}/configs/pointrend/')
     for title, part in PARTS.items():
         (folder / f"{part}.py").write_text(beginning + code(section(title), "my_config.py"))
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN, *PARTS.values()],
-        cwd=folder, env=os.environ | {"PYTHONPATH": "."},
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return json.loads(done.stdout.partition("FOUND")[2])
+    log = folder / "log"
+    status = finish(start(log, train_parts, folder))
+    assert status == 0, log.read_text()[-4000:]
+    return json.loads(log.read_text().partition("FOUND")[2].splitlines()[0])
 
 
 @pytest.mark.slow

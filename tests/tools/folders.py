@@ -79,6 +79,13 @@ def write_two_classes(root: Path, train: int = 4, val: int = 2, void_rows: int =
 #: After small_options: where the depth of the network does not matter, its weights are half.
 SHALLOW = ("model.backbone.depth=18", "model.neck.in_channels=[64,128,256,512]")
 
+#: The same, where the depth matters.
+THIN = (
+    "model.backbone.stem_channels=16",
+    "model.backbone.base_channels=16",
+    "model.neck.in_channels=[64,128,256,512]",
+)
+
 
 def small_options(data_root: Path, iterations: int = 2, workers: int = 0) -> list[str]:
     """--cfg-options that make a config for 512 x 1024 crops run on pictures this small."""
