@@ -59,7 +59,8 @@ class _PointRendMasks:
         threshold = self.test_cfg.mask_thr_binary
         for number, (meta, results) in enumerate(zip(batch_img_metas, results_list, strict=True)):
             height, width = meta["ori_shape"][:2]
-            scale = results.bboxes.new_tensor(meta["scale_factor"]).repeat(2)
+            # Missing where the pipeline does not resize.
+            scale = results.bboxes.new_tensor(meta.get("scale_factor", (1.0, 1.0))).repeat(2)
             boxes = results.bboxes
             if rescale:
                 results.bboxes = boxes / scale

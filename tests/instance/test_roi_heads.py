@@ -92,7 +92,7 @@ def test_prediction_without_boxes(
 
 def predict(head: nn.Module, boxes: list[list[float]], labels: list[int]) -> InstanceData:
     results = InstanceData(bboxes=torch.tensor(boxes), labels=torch.tensor(labels))
-    metas = [dict(ori_shape=SIZE, scale_factor=(1.0, 1.0))]
+    metas = [dict(ori_shape=SIZE)]
     return head.predict_mask(feature_maps(1, SIZE), metas, [results], rescale=True)[0]
 
 
