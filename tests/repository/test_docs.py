@@ -136,14 +136,18 @@ def test_code_is_python(page: Path) -> None:
     ("name", "block"), config_blocks(), ids=[name for name, _ in config_blocks()]
 )
 def test_configs_in_the_text_load(name: str, block: str, tmp_path: Path) -> None:
-    """They are to be saved in configs/pointrend/, where their relative `_base_` paths start."""
-    assert block.startswith("# Save it in configs/pointrend/\n")
-    folder = ROOT / "configs/pointrend"
+    """They say in which folder they are to be saved, where their relative `_base_` paths start."""
+    found = re.match(r"# Save it in (configs/(?:pointrend|mask_rcnn))/\n", block)
+    assert found, "the block must begin with: # Save it in configs/pointrend/"
+    folder = ROOT / found[1]
     block = re.sub(r'"(\.\.?/[^"]+\.py)"', lambda match: f'"{folder / match[1]}"', block)
     path = tmp_path / "child.py"
     path.write_text(block, encoding="utf-8")
     # A module of the reader's own is not there.
     config = Config.fromfile(path, import_custom_modules=False)
+    if found[1].endswith("mask_rcnn"):
+        assert config.model.roi_head.mask_head.type == "PointRendMaskHead"
+        return
     assert config.model.type == "PointRend"
     assert config.model.decode_head.type == "PointRendHead"
 
