@@ -13,7 +13,7 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 from pycocotools import mask as mask_tools
 
-from mmseg_pointrend.instance import InstanceDataset
+from mmseg_pointrend.instance import InstanceDataset, InstanceMaskMetric
 from mmseg_pointrend.lab.scenes import write_instance_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +150,33 @@ def test_classes_are_compared_with_the_file(folder, classes, message):
         read(folder, content([POLYGON]), classes)
     assert str(caught.value).startswith(str(folder / "train.json"))
     assert "\n" not in str(caught.value)
+
+
+def test_cityscapes_is_mmdets_and_is_measured(folder):
+    """Its instances in COCO's form, as mmdet's converter writes them: numbers from 24 on."""
+    names = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+    numbers = (24, 25, 26, 27, 28, 31, 32, 33)
+    data = content(run_lengths(True), run_lengths(True), bbox=[5, 8, 10, 20], area=200, iscrowd=0)
+    data["categories"] = [dict(id=n, name=name) for n, name in zip(numbers, names, strict=True)]
+    data["annotations"][0]["category_id"], data["annotations"][1]["category_id"] = 26, 33
+    (folder / "city.json").write_text(json.dumps(data))
+    settings = dict(ann_file="city.json", data_root=str(folder), data_prefix=dict(img="images"))
+    dataset = DATASETS.build(
+        dict(type="CityscapesDataset", _scope_="mmdet", pipeline=PIPELINE, **settings)
+    )
+    truth = dataset[0]["data_samples"].gt_instances
+    assert truth.labels.tolist() == [2, 7]
+    metric = InstanceMaskMetric(str(folder / "city.json"))
+    metric.dataset_meta = dataset.metainfo
+    found = dict(
+        bboxes=truth.bboxes.tensor,
+        scores=np.ones(2),
+        labels=truth.labels,
+        masks=truth.masks.masks.astype(bool),
+    )
+    metric.process({}, [dict(img_id=3, ori_shape=SIZE, pred_instances=found)])
+    results = metric.evaluate(1)
+    assert {results[f"coco/{kind}_mAP"] for kind in ("bbox", "segm", "boundary")} == {1}
 
 
 # ---- faults
