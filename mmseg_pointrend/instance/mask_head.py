@@ -1,5 +1,7 @@
 """PointRend as the mask head of a detector: coarse masks of boxes, rendered by a point head."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -55,7 +57,7 @@ class Boxes(NamedTuple):
         size = (features.shape[2] * stride, features.shape[3] * stride)
         return Regions.from_pixels(self.rois[:, 1:], self.rois[:, 0].long(), size)
 
-    def part(self, chosen: slice) -> "Boxes":
+    def part(self, chosen: slice | Tensor) -> "Boxes":
         """Take some of the boxes."""
         return Boxes(self.rois[chosen], self.labels[chosen], self.strides)
 
@@ -70,12 +72,12 @@ class Masks(NamedTuple):
     """Predicted masks of boxes, in the frames of the boxes.
 
     Attributes:
-        chosen: of which boxes.
+        chosen: of which boxes, a slice or (R,) numbers.
         probabilities: (R, H, W).
         coarse: (R, h, w), those of the last grid that is predicted in full; None if not asked for.
     """
 
-    chosen: slice
+    chosen: slice | Tensor
     probabilities: Tensor
     coarse: Tensor | None
 
@@ -101,6 +103,8 @@ class PointRendMaskHead(BaseModule):
         uncertainty: "logit" (as the published weights) or "probability", or a margin of one's own.
         loss_mask: mmdet's config of the loss on the coarse mask, with `use_mask=True`.
         loss_point: the same of the loss on the points.
+        no_finer_than_picture: stop subdividing a box when its grid has as many pixels as the
+            picture has there; faster for small boxes, and not quite the same masks.
         predict_coarse: give the coarse masks, too: those of the last grid that is predicted in
             full, of 28x28 pixels by default.
         init_cfg: initialisation of the whole head, rarely needed.
@@ -120,6 +124,7 @@ class PointRendMaskHead(BaseModule):
         uncertainty: str | dict | Callable = "logit",
         loss_mask: dict | None = None,
         loss_point: dict | None = None,
+        no_finer_than_picture: bool = False,
         predict_coarse: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -127,7 +132,7 @@ class PointRendMaskHead(BaseModule):
         if num_classes < 1:
             raise ValueError(f"num_classes must be >= 1, got {num_classes}")
         self.num_classes, self.class_agnostic = num_classes, class_agnostic
-        self.predict_coarse = predict_coarse
+        self.no_finer_than_picture, self.predict_coarse = no_finer_than_picture, predict_coarse
         # One channel is looked at, that of the box's class.
         margin = build_margin(uncertainty, out_channels=1)
         self.training_points = build_sampler(dict(num_points=14 * 14) | (training_points or {}))
@@ -195,14 +200,21 @@ class PointRendMaskHead(BaseModule):
 
     # ---- prediction ------------------------------------------------------------------------------
 
+    def prepare(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """Have feature maps in the type and order in which `predict` reads them."""
+        return [_prepared(maps) if n in self.indices else maps for n, maps in enumerate(inputs)]
+
     @torch.no_grad()
-    def predict(self, inputs: Sequence[Tensor], boxes: Boxes, count: int) -> Iterator[Masks]:
+    def predict(
+        self, inputs: Sequence[Tensor], boxes: Boxes, count: int, steps: int | None = None
+    ) -> Iterator[Masks]:
         """Render the masks of boxes, a few boxes at a time.
 
         Args:
-            inputs: feature maps, each (B, C_i, h_i, w_i).
+            inputs: feature maps, each (B, C_i, h_i, w_i), best from `prepare`.
             boxes: with their predicted classes.
             count: how many at a time, see `boxes_at_a_time`.
+            steps: number of subdivision steps; that of the settings by default.
 
         Yields:
             masks of some of the boxes, in their order.
@@ -210,15 +222,14 @@ class PointRendMaskHead(BaseModule):
         Raises:
             NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
-        # Once, and not for every part.
-        inputs = [_prepared(maps) if n in self.indices else maps for n, maps in enumerate(inputs)]
+        subdivision = self._fixed(steps)
         for chosen, outer in boxes.parts(_COARSE_CHUNK):
             coarse_logits = self.coarse_prediction(inputs, outer)
             require_finite("coarse logits of the masks", coarse_logits, inputs)
             for part, inner in outer.parts(count):
                 first = chosen.start + part.start
                 place = slice(first, first + len(inner.rois))
-                yield Masks(place, *self._render(inputs, coarse_logits[part], inner))
+                yield Masks(place, *self._render(inputs, coarse_logits[part], inner, subdivision))
 
     def boxes_at_a_time(self, device: torch.device) -> int:
         """Number of boxes whose points are best predicted together."""
@@ -226,15 +237,42 @@ class PointRendMaskHead(BaseModule):
         points = self.subdivision.count_points(self.coarse_head.output_size)
         return max(1, most // (points * sum(channels_of(self.point_head))))
 
+    def steps_for(self, sides: Tensor) -> Tensor:
+        """Find how many subdivision steps give boxes a grid that is as fine as their pixels.
+
+        Args:
+            sides: (R,), the longer side of each box, pixels of the picture.
+
+        Returns:
+            (R,), at least the full steps and at most those of the settings.
+        """
+        size = self.coarse_head.output_size
+        scale = self.subdivision.scale_factor
+        steps = (sides / min(size)).clamp(min=1).log() / math.log(scale)
+        least = max(self.subdivision.full_steps(size), min(1, self.subdivision.steps))
+        return steps.ceil().long().clamp(least, self.subdivision.steps)
+
+    def _fixed(self, steps: int | None) -> Subdivision:
+        """The settings with another number of steps, and N as a number."""
+        own = self.subdivision
+        number = own.count_points(self.coarse_head.output_size)
+        return dataclasses.replace(
+            own, steps=own.steps if steps is None else steps, num_points=number
+        )
+
     def _render(
-        self, inputs: Sequence[Tensor], coarse_logits: Tensor, boxes: Boxes
+        self,
+        inputs: Sequence[Tensor],
+        coarse_logits: Tensor,
+        boxes: Boxes,
+        subdivision: Subdivision,
     ) -> tuple[Tensor, Tensor | None]:
         """Render some boxes: probabilities, and those of the last full grid if asked for."""
         features = self.point_features(inputs, coarse_logits, boxes)
         predict_points = partial(self.point_logits, features, boxes.labels)
         logits = coarse = self._of_classes(coarse_logits, boxes.labels)
-        full = self.subdivision.full_steps((coarse.shape[2], coarse.shape[3]))
-        for number, step in enumerate(lasting_steps(logits, predict_points, self.subdivision)):
+        full = subdivision.full_steps((coarse.shape[2], coarse.shape[3]))
+        for number, step in enumerate(lasting_steps(logits, predict_points, subdivision)):
             logits = step.logits
             if full and not number:
                 coarse = logits

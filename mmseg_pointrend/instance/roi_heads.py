@@ -72,7 +72,8 @@ class _PointRendMasks:
             shape = (len(boxes), height, width)
             masks = torch.zeros(shape, dtype=torch.bool, device=boxes.device)
             coarse = torch.zeros_like(masks) if self._predicts_coarse else None
-            for found in self._predict(inputs, Boxes(rois, results.labels, self._strides)):
+            sides = (results.bboxes[:, 2:] - results.bboxes[:, :2]).amax(1)
+            for found in self._predict(inputs, Boxes(rois, results.labels, self._strides), sides):
                 placed = results.bboxes[found.chosen]
                 masks[found.chosen] = paste_masks(
                     found.probabilities, placed, (height, width), threshold
@@ -86,19 +87,31 @@ class _PointRendMasks:
                 results.coarse_masks = coarse
         return results_list
 
-    def _predict(self, inputs: Sequence[Tensor], boxes: Boxes) -> Iterator[Masks]:
-        """Predict; the stages of a cascade are averaged, as probabilities."""
+    def _predict(self, inputs: Sequence[Tensor], boxes: Boxes, sides: Tensor) -> Iterator[Masks]:
+        """Predict; the stages of a cascade are averaged, as probabilities.
+
+        Args:
+            inputs: feature maps of one picture.
+            boxes: in it.
+            sides: (R,), the longer side of each box, pixels of the original picture.
+        """
         heads = self._mask_heads
+        inputs = heads[0].prepare(inputs)
         count = min(head.boxes_at_a_time(boxes.rois.device) for head in heads)
-        for parts in zip(*(head.predict(inputs, boxes, count) for head in heads), strict=True):
-            if len(parts) == 1:
-                yield parts[0]
-                continue
-            coarse = None
-            if self._predicts_coarse:
-                coarse = torch.stack([part.coarse for part in parts]).mean(0)
-            mean = torch.stack([part.probabilities for part in parts]).mean(0)
-            yield Masks(parts[0].chosen, mean, coarse)
+        for index, steps in self._by_steps(heads[0], sides):
+            some = boxes.part(index)
+            for parts in zip(*(h.predict(inputs, some, count, steps) for h in heads), strict=True):
+                yield _mean(parts)._replace(chosen=index[parts[0].chosen])
+
+    def _by_steps(self, head: nn.Module, sides: Tensor) -> Iterator[tuple[Tensor, int | None]]:
+        """Yield numbers of boxes that have as many subdivision steps, and how many these are."""
+        every = torch.arange(len(sides), device=sides.device)
+        if not head.no_finer_than_picture:
+            yield every, None
+            return
+        steps = head.steps_for(sides)
+        for number in steps.unique().tolist():
+            yield every[steps == number], number
 
     # ---- shared by prediction and training -------------------------------------------------------
 
@@ -201,6 +214,18 @@ class PointRendCascadeRoIHead(_PointRendMasks, CascadeRoIHead):
         labels = torch.zeros(len(rois), dtype=torch.int64, device=rois.device)
         boxes = Boxes(rois, labels, self._strides)
         return dict(mask_preds=self.mask_head[stage].coarse_prediction(x, boxes))
+
+
+def _mean(parts: Sequence[Masks]) -> Masks:
+    """Average the masks that several heads predict of the same boxes."""
+    if len(parts) == 1:
+        return parts[0]
+    coarse = [part.coarse for part in parts if part.coarse is not None]
+    return Masks(
+        parts[0].chosen,
+        torch.stack([part.probabilities for part in parts]).mean(0),
+        torch.stack(coarse).mean(0) if coarse else None,
+    )
 
 
 def _refuse_extractor(mask_roi_extractor: dict | None) -> None:

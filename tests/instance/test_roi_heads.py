@@ -124,6 +124,21 @@ def test_coarse_masks_are_those_of_28_pixels() -> None:
     assert not torch.equal(found.coarse_masks, found.masks)
 
 
+def test_no_finer_than_the_picture() -> None:
+    """Boxes of 28 pixels and less have the coarse masks, large ones all steps; as one by one."""
+    boxes = [[2, 3, 30, 31.0], [4, 4, 12, 9], [0, 0, 96, 64], [1, 2, 50, 40]]
+    labels = [0, 1, 2, 3]
+    head = build_ours(no_finer_than_picture=True, predict_coarse=True).eval()
+    sides = torch.tensor([28.0, 8, 96, 49, 57, 1e4, 0])
+    assert head.mask_head.steps_for(sides).tolist() == [2, 2, 4, 3, 4, 5, 2]
+    found = predict(head, boxes, labels)
+    assert torch.equal(found.masks[:2], found.coarse_masks[:2])
+    for steps, number in ((4, 2), (3, 3)):
+        other = build_ours(subdivision=dict(steps=steps)).eval()
+        one = predict(other, boxes[number : number + 1], labels[number : number + 1]).masks[0]
+        assert (one != found.masks[number]).float().mean() < 1e-4
+
+
 def test_parts_of_boxes_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     from mmseg_pointrend.instance import mask_head
 
