@@ -10,7 +10,8 @@ from mmseg_pointrend.apis.console import add_config_options, add_unset_option, c
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description="Predict label maps of pictures: class indices from 0, as PNG. What is "
+        description="Predict label maps of pictures: class indices from 0, as PNG; with a detector "
+        "their objects: boxes, classes, scores and masks, as JSON in COCO's form. What is "
         "finished in DIR is not predicted again, so the same command goes on where it stopped."
     )
     add = parser.add_argument
@@ -27,9 +28,16 @@ def parse_args() -> argparse.Namespace:
         "--out",
         required=True,
         metavar="DIR",
-        help="folder: label maps go to DIR/labels; for a single picture also FILE.png",
+        help="folder: label maps go to DIR/labels, objects to DIR/instances; for a single label "
+        "map also FILE.png",
     )
     add("--overlays", action="store_true", help="write painted pictures, too, to DIR/overlays")
+    add(
+        "--score",
+        type=float,
+        metavar="S",
+        help="of objects: leave out those that are less sure, in overlays too (default: 0.3)",
+    )
     add(
         "--confidence",
         action="store_true",
@@ -91,7 +99,7 @@ def _check_single(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
     """Find what goes with a folder only."""
     if len(args.inputs) > 1 or os.path.isdir(args.inputs[0]):
         parser.error(f"--out must be a folder for several pictures, got {args.out}")
-    for name in ("overlays", "confidence", "share", "ray", "overwrite"):
+    for name in ("overlays", "confidence", "score", "share", "ray", "overwrite"):
         if getattr(args, name) not in (None, False):
             parser.error(f"--{name} needs a folder, --out DIR, got {args.out}")
 
@@ -123,6 +131,7 @@ def main() -> None:
         workers=args.workers,
         overlays=args.overlays,
         confidence=args.confidence,
+        score=args.score,
         overwrite=args.overwrite,
         share=args.share,
         ray=args.ray,

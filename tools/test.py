@@ -10,7 +10,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Test (and evaluate) a segmentor.")
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
-    parser.add_argument("--out", metavar="DIR", help="write the predicted label maps there (PNG)")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write the predicted label maps there (PNG), or of objects COCO results (JSON)",
+    )
     parser.add_argument("--show-dir", metavar="DIR", help="write painted images there")
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation: several scales, and flipped"

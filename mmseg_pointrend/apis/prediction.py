@@ -12,7 +12,8 @@ from torch import nn
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.models import load_model
-from mmseg_pointrend.inference.folder import JobFolder, Wanted
+from mmseg_pointrend.apis.tasks import Files, refuse_instances, task_of
+from mmseg_pointrend.inference.folder import JobFolder
 from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
 from mmseg_pointrend.inference.memory import explained, no_more_than_free
@@ -77,6 +78,7 @@ def predict(
     """
     check_labels_path(out)
     config = prepare_config(config_path, options=options)
+    refuse_instances(config, "a single label map, FILE.png,")
     pipeline = test_pipeline(config)
     windows = Windows.choose(window, stride)
     model = load_model(config, checkpoint, device, allow_unset)
@@ -108,6 +110,7 @@ def predict_many(
     overlays: bool = False,
     confidence: bool = False,
     colored: bool = True,
+    score: float | None = None,
     overwrite: bool = False,
     share: str | None = None,
     ray: str | None = None,
@@ -124,15 +127,18 @@ def predict_many(
         config_path: config file.
         checkpoint: weights.
         inputs: files, folders, patterns, lists of files (`inference.inputs.find_pictures`).
-        out: folder: `labels/` gets a PNG for each picture, as `predict` writes it, at the place
-            that the picture has below the deepest folder that holds all inputs.
+        out: folder: `labels/` gets a PNG for each picture, as `predict` writes it, or of objects
+            `instances/` a JSON file (`inference.instances.write_objects`), at the place that the
+            picture has below the deepest folder that holds all inputs.
         window: see `predict`.
         stride: see `predict`.
         batch_size: pictures at a time; only pictures whose inputs have one size share a batch.
         workers: processes that read pictures ahead.
-        overlays: write pictures painted with the classes' colours, too, to `overlays/`.
+        overlays: write pictures painted with the classes' colours, too, to `overlays/`; of objects
+            with their boxes, classes and scores.
         confidence: write 255 times the probability of each pixel's class, too, to `confidence/`.
         colored: see `predict`.
+        score: of objects: those that are less sure are left out; 0.3 by default.
         overwrite: replace what another model has predicted in this folder.
         share: "K/N": every N-th picture from the K-th on, K from 0 to N - 1.
         ray: address of a Ray cluster whose machines share the work; "": the one that is running,
@@ -157,6 +163,8 @@ def predict_many(
     config = prepare_config(config_path, options=options)
     pipeline = test_pipeline(config)
     settings = JobSettings(Windows.choose(window, stride), batch_size, workers)
+    task, files = task_of(config), Files(colored, confidence, overlays, score)
+    task.check_prediction(settings, files)
     own = (Share() if share is None else parse_share(share)).inner(launched_share())
     found = find_pictures(inputs, without=JobFolder.result_folders(out))
     print(found.describe() + (f"; share {own}" if own.total > 1 else ""), flush=True)
@@ -165,12 +173,13 @@ def predict_many(
     model = load_model(config, checkpoint, place, allow_unset)
     if settings.windows is not None:
         _name_steps_left_out(pipeline)
-    palette = palette_of(config, model.num_classes)
-    folder = JobFolder(os.path.abspath(out), Wanted(palette, colored, confidence, overlays))
+    folder = JobFolder(os.path.abspath(out), task.wanted(config, model, files))
     windows = settings.windows
     record = Record(
         config=str(config_path),
-        settings=checksum_of_settings(config.model, pipeline),
+        settings=checksum_of_settings(
+            config.model, pipeline if score is None else [*pipeline, dict(score=score)]
+        ),
         weights=checksum_of_weights(model),
         window=windows and windows.size,
         stride=windows and windows.stride,

@@ -1,8 +1,9 @@
 """Where the files of a job lie, what made them, and which of them are finished.
 
-A folder has `labels/`, `confidence/` and `overlays/`, each with the pictures' own folders in it,
-and a record, `predicted_by.json`. Every file holds a mark, made of that record and of its picture's
-path, size and time: a file with the right mark need not be made again, whoever wrote it and when.
+A folder has `labels/`, `confidence/` and `overlays/`, or of objects `instances/`, each with the
+pictures' own folders in it, and a record, `predicted_by.json`. Every file holds a mark, made of
+that record and of its picture's path, size and time: a file with the right mark need not be made
+again, whoever wrote it and when.
 """
 
 import errno
@@ -13,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from mmseg_pointrend.compat.whole_files import whole_file
 from mmseg_pointrend.inference.inputs import Picture
+from mmseg_pointrend.inference.instances import Objects, WantedObjects
 from mmseg_pointrend.inference.overlays import paint
-from mmseg_pointrend.inference.predictor import Maps
+from mmseg_pointrend.inference.predictor import Maps, predict_batch
 from mmseg_pointrend.inference.record import Record
 from mmseg_pointrend.inference.written import (
     check_inside,
@@ -28,12 +32,12 @@ from mmseg_pointrend.inference.written import (
 
 RECORD_NAME = "predicted_by.json"
 #: The folders, and what files in them end in.
-_ENDINGS = {"labels": ".png", "confidence": ".png", "overlays": ".jpg"}
+_ENDINGS = {"labels": ".png", "confidence": ".png", "overlays": ".jpg", "instances": ".json"}
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which files are written besides label maps, and how.
+    """Label maps: which files are written besides them, and how.
 
     Attributes:
         palette: the classes' colours, (R, G, B) from 0 to 255.
@@ -52,6 +56,24 @@ class Wanted:
         kinds = dict(confidence=self.confidence, overlays=self.overlays, labels=True)
         return [kind for kind, wanted in kinds.items() if wanted]
 
+    def predict(self, model: nn.Module, items: Sequence[dict]) -> list[Maps]:
+        """Predict pictures that a test pipeline has prepared."""
+        return predict_batch(model, items, self.confidence)
+
+    def write(self, kind: str, path: Path, maps: Maps, pixels: object, mark: str) -> None:
+        """Write a file of a picture.
+
+        Raises:
+            OSError: if it cannot be written.
+            ValueError: if the picture is too large for the format.
+        """
+        if kind == "labels":
+            write_labels(path, maps.labels, self.palette if self.colored else None, mark)
+        elif kind == "confidence":
+            write_confidence(path, maps.confidence, mark)
+        else:
+            write_overlay(path, paint(pixels, maps.labels, self.palette), mark)
+
 
 class JobFolder:
     """A folder that a job writes to.
@@ -61,7 +83,7 @@ class JobFolder:
         wanted: which files are written.
     """
 
-    def __init__(self, path: str | os.PathLike, wanted: Wanted) -> None:
+    def __init__(self, path: str | os.PathLike, wanted: Wanted | WantedObjects) -> None:
         self.path, self.wanted, self._digest = Path(path), wanted, ""
 
     @staticmethod
@@ -120,12 +142,12 @@ class JobFolder:
             return False
         return all(has_mark(path, mark) for _, path in self._files(picture))
 
-    def write(self, picture: Picture, maps: Maps, pixels: object, mark: str) -> None:
+    def write(self, picture: Picture, found: Maps | Objects, pixels: object, mark: str) -> None:
         """Write all files of a picture.
 
         Args:
             picture: whose files they are.
-            maps: what was predicted.
+            found: what was predicted.
             pixels: the picture as it was loaded, for an overlay.
             mark: `mark(picture)`, from before it was read.
 
@@ -137,20 +159,11 @@ class JobFolder:
         for kind, path in self._files(picture):
             check_inside(self.path, path)
             try:
-                self._write(kind, path, maps, pixels, mark)
+                self.wanted.write(kind, path, found, pixels, mark)
             except OSError as error:
                 if error.errno == errno.ENAMETOOLONG:
                     raise ValueError(f"{path}: the name is too long") from error
                 raise
-
-    def _write(self, kind: str, path: Path, maps: Maps, pixels: object, mark: str) -> None:
-        if kind == "labels":
-            palette = self.wanted.palette if self.wanted.colored else None
-            write_labels(path, maps.labels, palette, mark)
-        elif kind == "confidence":
-            write_confidence(path, maps.confidence, mark)
-        else:
-            write_overlay(path, paint(pixels, maps.labels, self.wanted.palette), mark)
 
     def _files(self, picture: Picture) -> Iterator[tuple[str, Path]]:
         for kind in self.wanted.kinds():

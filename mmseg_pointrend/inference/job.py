@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from mmseg_pointrend.inference.folder import JobFolder
+from mmseg_pointrend.inference.folder import JobFolder, Wanted
 from mmseg_pointrend.inference.inputs import Picture
+from mmseg_pointrend.inference.instances import Objects
 from mmseg_pointrend.inference.loading import Failure, Loading, Prepared, batches, read_ahead
 from mmseg_pointrend.inference.memory import (
     TOO_LARGE,
@@ -17,7 +18,7 @@ from mmseg_pointrend.inference.memory import (
     lacks_memory,
     no_more_than_free,
 )
-from mmseg_pointrend.inference.predictor import Maps, Windows, predict_batch, predict_sliding
+from mmseg_pointrend.inference.predictor import Maps, Windows, predict_sliding
 from mmseg_pointrend.inference.progress import JobProgress
 from mmseg_pointrend.inference.reading import PipelineError, other_steps
 from mmseg_pointrend.inference.stopping import Stopped, stopped_by_signals
@@ -104,7 +105,7 @@ def run_job(
     stop: all files that are there are whole.
 
     Args:
-        model: a segmentor, in evaluation mode.
+        model: a segmentor or detector, in evaluation mode.
         pipeline: configs of the steps, from loading on (`reading.test_pipeline`).
         pictures: which.
         folder: where their files go; opened.
@@ -184,7 +185,7 @@ class _Job:
             self._waiting.append((one.picture, write))
         self._finish(at_most=_MOST_WAITING)
 
-    def _try(self, batch: list[Prepared]) -> list[Maps] | str:
+    def _try(self, batch: list[Prepared]) -> list[Maps] | list[Objects] | str:
         """Predict a batch, or say why not. What an error holds in memory is let go of."""
         try:
             return self._maps(batch)
@@ -192,16 +193,18 @@ class _Job:
             raise
         except Exception as error:  # of the model or of memory, for pictures of a certain kind
             if lacks_memory(error):
-                return TOO_LARGE_AS_A_WHOLE if self._settings.windows is None else TOO_LARGE
+                whole = self._settings.windows is None and isinstance(self._folder.wanted, Wanted)
+                return TOO_LARGE_AS_A_WHOLE if whole else TOO_LARGE
             self._failed_in_a_row += len(batch) == 1
             if self._failed_in_a_row >= _MOST_IN_A_ROW:
                 raise
             return f"the model fails: {' '.join(str(error).split()) or type(error).__name__}"
 
-    def _maps(self, batch: list[Prepared]) -> list[Maps]:
-        sure, windows = self._folder.wanted.confidence, self._settings.windows
+    def _maps(self, batch: list[Prepared]) -> list[Maps] | list[Objects]:
+        windows = self._settings.windows
         if windows is None:
-            return predict_batch(self._model, [one.item for one in batch], sure)
+            return self._folder.wanted.predict(self._model, [one.item for one in batch])
+        sure = self._folder.wanted.confidence
         return [predict_sliding(self._model, one.pixels, windows, sure) for one in batch]
 
     def _finish(self, at_most: int) -> None:

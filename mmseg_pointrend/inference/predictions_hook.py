@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -12,6 +13,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_pointrend.datasets.wrappers import innermost_datasets
 from mmseg_pointrend.inference.inputs import Picture, name_pictures
+from mmseg_pointrend.inference.instances import objects_of, paint_objects
 from mmseg_pointrend.inference.names import absolute, common_folder
 from mmseg_pointrend.inference.overlays import paint
 from mmseg_pointrend.inference.palettes import complete_palette
@@ -51,17 +53,20 @@ class PredictionsHook(Hook):
         paths = sorted({absolute(path) for path in self._loaders})
         found = name_pictures(paths, common_folder(set(folders)))
         self._pictures = {picture.path: picture for picture in found.pictures}
-        # As in predictions of files: the model says how many classes there are.
+        self._know_classes(runner, leaves[0].metainfo)
+        for picture in found.pictures:
+            for target in self._targets(picture):
+                if absolute(target) in self._pictures:
+                    raise ValueError(f"{target} is a picture of the data set: take another folder")
+
+    def _know_classes(self, runner: Runner, meta: dict) -> None:
+        """Find out how many classes there are: as in predictions of files, the model says so."""
         model = runner.model
         while not hasattr(model, "num_classes"):  # what distributes it, or augments its tests
             model = model.module
         count = model.num_classes
         self._depth = label_dtype(count)
-        self._palette = complete_palette(leaves[0].metainfo.get("palette") or [], count)
-        for picture in found.pictures:
-            for target in self._targets(picture):
-                if absolute(target) in self._pictures:
-                    raise ValueError(f"{target} is a picture of the data set: take another folder")
+        self._palette = complete_palette(meta.get("palette") or [], count)
 
     def after_test_iter(
         self,
@@ -87,13 +92,50 @@ class PredictionsHook(Hook):
 
     def _paint(self, sample: SegDataSample, labels: np.ndarray) -> np.ndarray:
         """Paint the truth, if there is one, and the prediction."""
-        loader = self._loaders[sample.img_path].pipeline.transforms[0]
-        pixels = loader(dict(img_path=sample.img_path))["img"]
+        pixels = self._load(sample)
         painted = [paint(pixels, labels, self._palette)]
         if "gt_sem_seg" in sample:
             truth = sample.gt_sem_seg.data[0].cpu().numpy()
             painted.insert(0, paint(pixels, _like(truth, labels.shape), self._palette))
         return np.concatenate(painted, axis=1)
+
+    def _load(self, sample: Any) -> np.ndarray:
+        """Load a sample's picture as its data set does."""
+        loader = self._loaders[sample.img_path].pipeline.transforms[0]
+        return loader(dict(img_path=sample.img_path))["img"]
+
+
+@HOOKS.register_module()
+class PaintedObjectsHook(PredictionsHook):
+    """Paint the objects that a test predicts, under names that no two pictures share.
+
+    Args:
+        show_dir: folder for painted pictures: JPEG, objects with box, class, score and mask.
+        score: what is less sure is not painted.
+    """
+
+    def __init__(self, show_dir: str, score: float = 0.3) -> None:
+        super().__init__(show_dir=show_dir)
+        self.score = score
+
+    def _know_classes(self, runner: Runner, meta: dict) -> None:
+        self._classes = meta.get("classes") or ()
+        self._palette = complete_palette(meta.get("palette") or [], max(1, len(self._classes)))
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        """Write the files of a batch."""
+        for sample in outputs or ():
+            picture = self._pictures[absolute(sample.img_path)]
+            painted = paint_objects(
+                self._load(sample), objects_of(sample, self.score), self._classes, self._palette
+            )
+            write_overlay(_place(self.show_dir, picture, ".jpg"), painted)
 
 
 def _paths(leaf: object) -> list[str]:
@@ -102,7 +144,8 @@ def _paths(leaf: object) -> list[str]:
 
 def _folder(leaf: object, path: str) -> str:
     """Find the folder of a data set's pictures, if it holds this one."""
-    prefix = getattr(leaf, "data_prefix", {}).get("img_path")
+    prefixes = getattr(leaf, "data_prefix", {})
+    prefix = prefixes.get("img_path") or prefixes.get("img")
     own = os.path.dirname(absolute(path))
     if not prefix:
         return own

@@ -73,7 +73,9 @@ def load_image(pipeline: list[dict], path: str | Path) -> dict:
     """
     check_image(path)
     unread = f"image {path} is damaged, or of a format that {step_name(pipeline[0])} does not read"
+    # What mmsegmentation's and mmdet's data sets say of a picture, whose steps may ask for it.
     record = dict(img_path=str(path), reduce_zero_label=False, label_map=None, seg_fields=[])
+    record["img_id"] = 0
     step = TRANSFORMS.build(dict(pipeline[0]))
     try:
         results = step(record)

@@ -1,12 +1,16 @@
 """Training and testing of detectors with masks, by the tools: on files, resumed, killed."""
 
+import json
 import re
 import shutil
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from pycocotools.mask import decode
 
 from mmseg_pointrend.compat import versions
 from tests.engine.kills import find_difference, start_training, train_killed
@@ -132,12 +136,88 @@ def test_a_missing_picture_is_found_before_training(tmp_path: Path, call_tool) -
     assert re.search(r"error: train_dataloader.dataset: 1 of 4 pictures of .* do not exist", errors)
 
 
+@pytest.fixture
+def pictures(config: Path) -> Path:
+    return config.parent / "data/images"
+
+
+def test_predict_a_folder(config: Path, weights: Path, pictures: Path, tmp_path: Path, call_tool):
+    """JSON for each picture, none for a bad one; what is finished is not predicted again."""
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    shutil.copytree(pictures, folder / "a")
+    (folder / "bad.png").write_bytes(b"no picture")
+    # A size that is no multiple of anything.
+    cv2.imwrite(str(folder / "odd.png"), np.full((61, 97, 3), 90, np.uint8))
+    command = ("predict.py", config, weights, folder, "--out", out, "--overlays", "--score", 0.01)
+    assert call_tool.status(*command) == 1  # one is bad
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.json")}
+    assert names == {
+        "predicted_by.json", "instances/odd.json", *(f"instances/a/{i}.json" for i in range(4))
+    }  # fmt: skip
+    for path in (out / "instances").rglob("*.json"):
+        found = json.loads(path.read_text())
+        shape = (found["height"], found["width"])
+        assert shape == ((61, 97) if path.stem == "odd" else (64, 96))
+        assert found["instances"]
+        scores = [one["score"] for one in found["instances"]]
+        assert scores == sorted(scores, reverse=True) and scores[-1] >= 0.01
+        for one in found["instances"]:
+            assert one["category"] == ("disc", "box")[one["category_id"]]
+            assert decode(one["segmentation"]).shape == shape
+            assert len(one["bbox"]) == 4 and min(one["bbox"][2:]) >= 0
+        painted = cv2.imread(str(out / "overlays" / path.relative_to(out / "instances"))
+                             .replace(".json", ".jpg"))  # fmt: skip
+        assert painted.shape == (*shape, 3)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
+    (out / "instances/odd.json").unlink()
+    assert call_tool.status(*command) == 1
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
+    assert {path.name for path in before if before[path] != after[path]} == {"odd.json"}
+    errors = call_tool.fail(*command[:-1], 0.5)
+    assert "holds predictions by something else: settings was" in errors
+
+
+def test_a_test_writes_coco_results_and_pictures(
+    config: Path, weights: Path, tmp_path: Path, call_tool
+) -> None:
+    out, shown = tmp_path / "out", tmp_path / "shown"
+    call_tool(
+        "test.py", config, weights, "--work-dir", tmp_path / "work", "--out", out,
+        "--show-dir", shown,
+    )  # fmt: skip
+    found = json.loads((out / "predictions.segm.json").read_text())
+    assert {one["image_id"] for one in found} == {1, 2, 3, 4}
+    assert {one["category_id"] for one in found} <= {10, 20}
+    assert all(decode(one["segmentation"]).shape == (64, 96) for one in found)
+    assert {path.name for path in shown.iterdir()} == {f"{number}.jpg" for number in range(4)}
+    assert cv2.imread(str(shown / "0.jpg")).shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--window", "32", "32"], "window is for label maps"),
+        (["--confidence"], "confidence is for label maps"),
+        (["--no-palette"], "no-palette (colored=False) is for label maps"),
+        (["--score", "2"], "score must lie in [0, 1], got 2.0"),
+    ],
+)
+def test_options_of_predictions_are_checked(
+    config: Path, weights: Path, pictures: Path, tmp_path: Path, call_tool, option: list, told: str
+) -> None:
+    errors = call_tool.fail(
+        "predict.py", config, weights, pictures, "--out", tmp_path / "out", *option
+    )
+    assert f"error: {told}" in errors
+
+
 def test_what_is_for_label_maps_is_refused(config: Path, weights: Path, call_tool) -> None:
     errors = call_tool.fail("test.py", config, weights, "--tta")
     assert "error: tta: mmdet merges the boxes of several views, and no masks" in errors
     for name, *arguments in (
         ("analysis_tools/browse_training.py", config, "--out", "pictures"),
         ("analysis_tools/confusion_matrix.py", config, weights),
+        ("predict.py", config, weights, config.parent / "data/images/0.png", "--out", "a.png"),
     ):
         errors = call_tool.fail(name, *arguments)
         assert "takes configs of semantic segmentation (default_scope='mmseg'), got" in errors

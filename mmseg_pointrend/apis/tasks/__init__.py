@@ -4,11 +4,16 @@ Everything else of `apis` is the same for both.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
+from torch import nn
 
 from mmseg_pointrend.compat.versions import check_mmdet
+from mmseg_pointrend.inference.folder import Wanted
+from mmseg_pointrend.inference.instances import WantedObjects
+from mmseg_pointrend.inference.job import JobSettings
 
 #: Hooks that every training should have, whatever a config says of `custom_hooks`.
 SAFETY_HOOKS = (
@@ -18,6 +23,23 @@ SAFETY_HOOKS = (
     "RepeatableHook",
     "InterruptionHook",
 )
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is asked for of predictions of files.
+
+    Attributes:
+        colored: put colours into label maps.
+        confidence: write how sure each pixel's label is.
+        overlays: write painted pictures.
+        score: objects that are less sure are left out; None: as the task has it.
+    """
+
+    colored: bool = True
+    confidence: bool = False
+    overlays: bool = False
+    score: float | None = None
 
 
 class Task(ABC):
@@ -60,6 +82,25 @@ class Task(ABC):
 
         Raises:
             ValueError: for what the config's models cannot do, or nothing to measure.
+        """
+
+    @abstractmethod
+    def check_prediction(self, settings: JobSettings, files: Files) -> None:
+        """Raise ValueError for what predictions of files do not have.
+
+        Args:
+            settings: how the job predicts.
+            files: what it is to write.
+        """
+
+    @abstractmethod
+    def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted | WantedObjects:
+        """Say what a job predicts and writes.
+
+        Args:
+            config: the whole config.
+            model: built, with its weights.
+            files: what is asked for.
         """
 
 

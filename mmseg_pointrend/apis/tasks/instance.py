@@ -5,16 +5,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, METRICS, Registry
+from torch import nn
 
+import mmseg_pointrend.inference.predictions_hook  # registers PaintedObjectsHook
 import mmseg_pointrend.instance  # noqa: F401 - registers the heads
 from mmseg_pointrend.apis.evaluators import list_evaluators
-from mmseg_pointrend.apis.tasks import Task
+from mmseg_pointrend.apis.tasks import Files, Task
 from mmseg_pointrend.datasets.coco_files import find_annotations
 from mmseg_pointrend.engine import innermost_datasets
 from mmseg_pointrend.engine.type_names import type_name
+from mmseg_pointrend.inference.instances import WantedObjects
+from mmseg_pointrend.inference.job import JobSettings
+from mmseg_pointrend.inference.palettes import complete_palette
 from mmseg_pointrend.inference.reading import step_name
 
+#: Objects that are less sure are not written by predictions of files.
+DEFAULT_SCORE = 0.3
 #: What mmdet undoes in its predictions, or has nothing to undo.
 _UNDONE = frozenset({"Resize", "FixScaleResize", "Pad"})
 #: What moves the picture otherwise.
@@ -56,8 +63,49 @@ class InstanceSegmentation(Task):
                 "tta: mmdet merges the boxes of several views, and no masks: test instance "
                 "segmentation without it"
             )
-        if out is not None or show_dir is not None:
-            raise ValueError("out and show_dir are for label maps")
+        if out is not None:
+            _write_results(config, Path(out))
+        if show_dir is not None:
+            config.custom_hooks = [
+                *config.custom_hooks, dict(type="PaintedObjectsHook", show_dir=str(show_dir))
+            ]  # fmt: skip
+
+    def check_prediction(self, settings: JobSettings, files: Files) -> None:
+        """See `Task.check_prediction`."""
+        for name, asked in (
+            ("window", settings.windows is not None),
+            ("confidence", files.confidence),
+            ("no-palette (colored=False)", not files.colored),
+        ):
+            if asked:
+                raise ValueError(f"{name} is for label maps; objects are predicted without it")
+
+    def wanted(self, config: Config, model: nn.Module, files: Files) -> WantedObjects:
+        """See `Task.wanted`."""
+        leaf = next(iter(innermost_datasets(config.test_dataloader.dataset)))
+        _check_steps(leaf.get("pipeline") or (), "the test pipeline")
+        meta = DATASETS.build(dict(leaf, lazy_init=True)).metainfo
+        classes = list(meta.get("classes") or ())
+        _, head = next(_class_heads(config.model))
+        palette = complete_palette(meta.get("palette") or [], head["num_classes"])
+        score = DEFAULT_SCORE if files.score is None else files.score
+        return WantedObjects(classes, palette, score, files.overlays)
+
+
+def _write_results(config: Config, out: Path) -> None:
+    """Let mmdet's metric write what it gathers: out/predictions.bbox.json and .segm.json."""
+    theirs = METRICS.get("mmdet.CocoMetric")
+    own = [
+        evaluator
+        for evaluator in list_evaluators(config)
+        if isinstance(found := _of_mmdet(METRICS, evaluator["type"]), type)
+        and issubclass(found, theirs)
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    if not own:
+        own = [dict(type="CocoMetric", metric=["bbox", "segm"], format_only=True)]
+        config.test_evaluator = [*list_evaluators(config), *own]
+    own[0]["outfile_prefix"] = str(out / "predictions")
 
 
 def _is_coco(leaf: dict) -> bool:
@@ -71,8 +119,12 @@ def _takes_files_order(leaf: dict) -> bool:
 
 
 def _class_of(leaf: dict) -> type:
-    with DATASETS.switch_scope_and_registry("mmdet") as registry:
-        return registry.get(leaf["type"]) if isinstance(leaf["type"], str) else leaf["type"]
+    return _of_mmdet(DATASETS, leaf["type"])
+
+
+def _of_mmdet(registry: Registry, found: str | type) -> type:
+    with registry.switch_scope_and_registry("mmdet") as own:
+        return own.get(found) if isinstance(found, str) else found
 
 
 def _check_classes(config: Config, dataset: object, name: str) -> None:

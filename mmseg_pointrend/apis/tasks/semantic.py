@@ -4,16 +4,20 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from torch import nn
 
 import mmseg_pointrend.evaluation  # registers RefinementMetric
 import mmseg_pointrend.inference.predictions_hook  # noqa: F401 - registers PredictionsHook
 from mmseg_pointrend.apis.configs import names_type
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
-from mmseg_pointrend.apis.tasks import Task
+from mmseg_pointrend.apis.tasks import Files, Task
 from mmseg_pointrend.datasets.found_pictures import find_pictures
 from mmseg_pointrend.datasets.unlabelled import count_labelled, without_labels
 from mmseg_pointrend.engine import innermost_datasets
 from mmseg_pointrend.engine.type_names import type_name
+from mmseg_pointrend.inference.folder import Wanted
+from mmseg_pointrend.inference.job import JobSettings
+from mmseg_pointrend.inference.palettes import palette_of
 from mmseg_pointrend.inference.reading import step_name
 
 
@@ -43,6 +47,16 @@ class SemanticSegmentation(Task):
             _augment(config)
         _leave_unmeasured(config, written)
         _compare_with_coarse(config)
+
+    def check_prediction(self, settings: JobSettings, files: Files) -> None:
+        """See `Task.check_prediction`."""
+        if files.score is not None:
+            raise ValueError("score is for objects, which models of semantic segmentation lack")
+
+    def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted:
+        """See `Task.wanted`."""
+        palette = palette_of(config, model.num_classes)
+        return Wanted(palette, files.colored, files.confidence, files.overlays)
 
 
 def _write_predictions(config: Config, out: str | Path | None, show_dir: str | Path | None) -> None:

@@ -1,0 +1,15 @@
+"""What the tests of mmdet's models leave to others: the registries' scope as it was."""
+
+from collections.abc import Iterator
+
+import pytest
+from mmengine.registry import DefaultScope
+
+
+@pytest.fixture(scope="module", autouse=True)
+def same_scope() -> Iterator[None]:
+    """Forget that a config's scope was mmdet: names of other tests are mmsegmentation's."""
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
