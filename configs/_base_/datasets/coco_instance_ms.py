@@ -12,3 +12,5 @@ train_pipeline = [
     dict(type="PackDetInputs"),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+# Beside mask AP a test gives Boundary AP; with lvis_ann_file=".../lvis_v1_val.json" AP* as well.
+test_evaluator = dict(type="InstanceMaskMetric", metric=["bbox", "segm", "boundary"])
