@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, METRICS, Registry
+from mmengine.registry import DATASETS, METRICS, MODELS, Registry
 from torch import nn
 
 import mmseg_pointrend.inference.predictions_hook  # registers PaintedObjectsHook
@@ -63,6 +63,7 @@ class InstanceSegmentation(Task):
                 "tta: mmdet merges the boxes of several views, and no masks: test instance "
                 "segmentation without it"
             )
+        _compare_with_coarse(config)
         if out is not None:
             _write_results(config, Path(out))
         if show_dir is not None:
@@ -92,15 +93,26 @@ class InstanceSegmentation(Task):
         return WantedObjects(classes, palette, score, files.overlays)
 
 
+def _compare_with_coarse(config: Config) -> None:
+    """Let PointRend give the coarse masks, too, if a metric of the test measures them."""
+    known = _of_mmdet(METRICS, "InstanceMaskMetric")
+    if not any(_is_a(evaluator, METRICS, known) for evaluator in list_evaluators(config)):
+        return
+    pointrend = _of_mmdet(MODELS, "PointRendMaskHead")
+    for _, head in _class_heads(config.model):
+        if _is_a(head, MODELS, pointrend):
+            head.setdefault("predict_coarse", True)
+
+
+def _is_a(config: dict, registry: Registry, base: type) -> bool:
+    found = _of_mmdet(registry, config["type"]) if "type" in config else None
+    return isinstance(found, type) and issubclass(found, base)
+
+
 def _write_results(config: Config, out: Path) -> None:
     """Let mmdet's metric write what it gathers: out/predictions.bbox.json and .segm.json."""
     theirs = METRICS.get("mmdet.CocoMetric")
-    own = [
-        evaluator
-        for evaluator in list_evaluators(config)
-        if isinstance(found := _of_mmdet(METRICS, evaluator["type"]), type)
-        and issubclass(found, theirs)
-    ]
+    own = [evaluator for evaluator in list_evaluators(config) if _is_a(evaluator, METRICS, theirs)]
     out.mkdir(parents=True, exist_ok=True)
     if not own:
         own = [dict(type="CocoMetric", metric=["bbox", "segm"], format_only=True)]
