@@ -1,7 +1,10 @@
 """One's own instances in a file of COCO's form: checked and completed, then read by mmdet."""
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
+from numbers import Integral, Real
 
 import numpy as np
 from mmcv.image import imfrombytes
@@ -12,7 +15,7 @@ from mmengine.logging import print_log
 from pycocotools import mask as mask_tools
 
 from mmseg_pointrend.instance.evaluation.average_precision import make_coco
-from mmseg_pointrend.instance.evaluation.run_lengths import RLE
+from mmseg_pointrend.instance.evaluation.run_lengths import RLE, decode_counts
 from mmseg_pointrend.instance.evaluation.truths import encode_segmentation, read_annotations
 
 #: Corners of a polygon may lie so many pixels outside of its picture: annotators' tools round.
@@ -36,7 +39,8 @@ class InstanceDataset(CocoDataset):
         FileNotFoundError: without the annotation file, or a picture of a mask.
         ValueError: for a file that is broken, classes of `metainfo` that the file has not or has in
             another order (mmdet's labels follow the file), or annotations that cannot be used; the
-            first is named with its picture.
+            first is named with its picture. Objects that mmdet leaves out, because mask or box are
+            empty, are counted in the log.
     """
 
     METAINFO: dict = {}
@@ -54,9 +58,13 @@ class InstanceDataset(CocoDataset):
         if not self.ann_file:
             raise ValueError(f"{type(self).__name__}: ann_file is missing")
         if "://" not in self.ann_file:
-            return read_annotations(self.ann_file)
-        with fileio.get_local_path(self.ann_file, backend_args=self.backend_args) as local:
-            return read_annotations(local)
+            content = read_annotations(self.ann_file)
+        else:
+            with fileio.get_local_path(self.ann_file, backend_args=self.backend_args) as local:
+                content = read_annotations(local)
+        content["annotations"] = content.get("annotations") or []
+        check_tables(content, self.ann_file)
+        return content
 
     def load_data_list(self) -> list[dict]:
         """Read the file, check and complete it, and leave the rest to mmdet.
@@ -81,14 +89,17 @@ class InstanceDataset(CocoDataset):
         """Check all annotations and fill in what they lack."""
         images = {one["id"]: one for one in content["images"]}
         for image in content["images"]:
-            if not all(image.get(key) for key in ("file_name", "height", "width")):
+            sides = image.get("height"), image.get("width")
+            if not image.get("file_name") or not all(
+                isinstance(side, Integral) and side > 0 for side in sides
+            ):
                 raise ValueError(
                     f"{self.ann_file}: picture {image.get('file_name', image['id'])} needs "
                     f"file_name, height and width, got {image}"
                 )
         numbers = {one["id"] for one in content["categories"]}
         annotations, faults = [], []
-        for one in content.get("annotations", ()):
+        for one in content["annotations"]:
             image = images.get(one.get("image_id"))
             fault = None
             if image is None:
@@ -100,7 +111,7 @@ class InstanceDataset(CocoDataset):
                 if isinstance(segmentation, str):
                     segmentation = self._picture_of(segmentation, image)
                 size = (image["height"], image["width"])
-                fault = describe_fault(segmentation, size)
+                fault = describe_fault(segmentation, size) or _fault_of_numbers(one)
             if fault is None:
                 annotations.append(_complete({**one, "segmentation": segmentation}, size))
             else:
@@ -112,10 +123,24 @@ class InstanceDataset(CocoDataset):
                 f"{self.ann_file}: {len(faults)} of {number} annotations cannot be used, first: "
                 f"{faults[0]}"
             )
+        self._count_left_out(annotations, images)
         return _of_one_kind(annotations, images)
 
-    def _picture_of(self, name: str, image: dict) -> RLE | str:
-        """Read a mask that is a picture; a string says what is wrong with it."""
+    def _count_left_out(self, annotations: list[dict], images: dict[int, dict]) -> None:
+        """Log how many objects mmdet leaves out of its list, and name the first."""
+        left_out = [one for one in annotations if _is_left_out(one, images[one["image_id"]])]
+        if left_out:
+            first = left_out[0]
+            print_log(
+                f"{self.ann_file}: {len(left_out)} of {len(annotations)} annotations are left out, "
+                "as their mask, or their box within the picture, is empty, first: annotation "
+                f"{first.get('id')} of {images[first['image_id']]['file_name']}",
+                logger="current",
+                level=logging.WARNING,
+            )
+
+    def _picture_of(self, name: str, image: dict) -> RLE:
+        """Read a mask that is a picture."""
         path = fileio.join_path(self.data_prefix.get("mask") or self.data_root or "", name)
         if not fileio.exists(path, self.backend_args):
             raise FileNotFoundError(
@@ -130,6 +155,26 @@ class InstanceDataset(CocoDataset):
         return dict(size=encoded["size"], counts=encoded["counts"].decode())
 
 
+def check_tables(content: dict, file: str) -> None:
+    """Raise ValueError unless pictures and classes have numbers, and classes names, once each."""
+    for table, keys in (("images", ("id",)), ("categories", ("id", "name")), ("annotations", ())):
+        rows = content[table]
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{file}: {table} is no list of objects with named fields")
+        for key in keys:
+            values = [row.get(key) for row in rows]
+            if None in values:
+                raise ValueError(
+                    f"{file}: entry {values.index(None)} of {table} has no {key}, got "
+                    f"{rows[values.index(None)]}"
+                )
+            value, times = max(
+                Counter(map(str, values)).items(), key=lambda one: one[1], default=("", 0)
+            )
+            if times > 1:
+                raise ValueError(f"{file}: {times} entries of {table} have the {key} {value!r}")
+
+
 def check_classes(classes: Sequence[str], in_file: Sequence[str], file: str) -> None:
     """Compare a config's classes with those of an annotation file; classes left out are logged.
 
@@ -138,7 +183,13 @@ def check_classes(classes: Sequence[str], in_file: Sequence[str], file: str) -> 
     """
     names = ", ".join(map(repr, in_file))
     remedy = f"its classes are {names}: name these in metainfo=dict(classes=...), or none"
+    if isinstance(classes, str):
+        raise ValueError(
+            f"{file}: metainfo.classes is a text, got {classes!r}; ({classes!r},) is one class"
+        )
     for name in classes:
+        if list(classes).count(name) > 1:
+            raise ValueError(f"{file}: metainfo.classes has {name!r} more than once")
         if name in in_file:
             continue
         folded = {one.strip().casefold(): one for one in in_file}
@@ -174,7 +225,10 @@ def describe_fault(segmentation: list | dict | None, size: tuple[int, int]) -> s
     for polygon in segmentation:
         if len(polygon) < 6 or len(polygon) % 2:
             return f"has a polygon of {len(polygon)} numbers; x and y of at least 3 corners"
-        corners = np.asarray(polygon, float).reshape(-1, 2)
+        corners = np.array(polygon)
+        if corners.dtype.kind not in "iuf" or not np.isfinite(corners).all():
+            return "has a polygon of other things than finite numbers"
+        corners = corners.reshape(-1, 2)
         low, high = corners.min(0), corners.max(0)
         if not (low >= -_MARGIN).all() or not (high <= np.array(size[::-1]) + _MARGIN).all():
             return (
@@ -186,20 +240,46 @@ def describe_fault(segmentation: list | dict | None, size: tuple[int, int]) -> s
 
 def _fault_of_run_lengths(segmentation: dict, size: tuple[int, int]) -> str | None:
     counts, found = segmentation.get("counts"), segmentation.get("size")
-    if not isinstance(counts, list | str | bytes) or not found:
+    if not isinstance(counts, list | str | bytes) or not isinstance(found, list | tuple):
         return "has run lengths without counts or size"
     if list(found) != list(size):
-        return (
-            f"has run lengths for {found[1]}x{found[0]} pixels, and its picture {size[1]}x{size[0]}"
-        )
-    if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
-        return f"has run lengths of {sum(counts)} pixels in all, not {size[0] * size[1]}"
+        return f"has run lengths for (height, width) {tuple(found)}, and its picture {size}"
+    try:
+        runs = np.array(counts) if isinstance(counts, list) else decode_counts(counts)
+    except ValueError:
+        return "has run lengths that are broken"
+    if runs.dtype.kind not in "iu" or runs.ndim != 1 or runs.min() < 0:
+        return "has run lengths that are broken"
+    if runs.sum() != size[0] * size[1]:
+        return f"has run lengths of {runs.sum()} pixels in all, not {size[0] * size[1]}"
     return None
+
+
+def _fault_of_numbers(annotation: dict) -> str | None:
+    """Say what is wrong with a box or an area, if they are given."""
+    box, area = annotation.get("bbox"), annotation.get("area")
+    if box is not None and not (
+        isinstance(box, list) and len(box) == 4 and all(isinstance(side, Real) for side in box)
+    ):
+        return f"has a box that is not (x, y, width, height), {box}"
+    if area is not None and not isinstance(area, Real):
+        return f"has an area that is no number, {area!r}"
+    return None
+
+
+def _is_left_out(annotation: dict, image: dict) -> bool:
+    """Whether mmdet's CocoDataset leaves an object out."""
+    left, top, width, height = annotation["bbox"]
+    within = min(left + width, image["width"]) > max(left, 0) and min(
+        top + height, image["height"]
+    ) > max(top, 0)
+    return not within or annotation["area"] <= 0 or width < 1 or height < 1
 
 
 def _complete(annotation: dict, size: tuple[int, int]) -> dict:
     """Fill in box, area and `iscrowd`."""
-    complete = {"iscrowd": 0, **annotation}
+    given = {key: value for key, value in annotation.items() if value is not None}
+    complete = {"iscrowd": 0, **given}
     if "bbox" not in complete or "area" not in complete:
         encoded = encode_segmentation(complete["segmentation"], size)
         complete.setdefault("area", float(mask_tools.area(encoded)))

@@ -123,7 +123,7 @@ def truth_of_coco(content: dict) -> COCO:
     """
     sizes = {one["id"]: (one["height"], one["width"]) for one in content["images"]}
     annotations = []
-    for one in content.get("annotations", ()):
+    for one in content.get("annotations") or ():
         if not one.get("segmentation"):
             raise ValueError(
                 f"annotation {one.get('id')} of picture {one['image_id']} has no segmentation, "

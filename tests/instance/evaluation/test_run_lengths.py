@@ -10,6 +10,7 @@ from mmseg_pointrend.instance.evaluation.run_lengths import (
     cropped_boundary,
     cropped_iou,
     cropped_mask,
+    decode_counts,
     encode_masks,
 )
 
@@ -60,3 +61,21 @@ def test_iou_by_boxes_is_pycocotools():
     crops = [cropped_mask(rle) for rle in masks]
     ours = [[cropped_iou(a, b) for b in crops] for a in crops]
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
+
+
+def test_compressed_run_lengths_are_decoded():
+    rng = np.random.default_rng(3)
+    for density in (0.0, 0.02, 0.5, 0.98, 1.0):
+        mask = rng.random((211, 173)) < density
+        flat = mask.ravel(order="F").astype(np.int8)
+        changes = np.flatnonzero(np.diff(flat, prepend=0))
+        expected = np.diff([0, *changes, flat.size])
+        encoded = mask_tools.encode(np.asfortranarray(mask, np.uint8))["counts"]
+        assert decode_counts(encoded).tolist() == expected.tolist()
+        assert decode_counts(encoded.decode()).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("text", ["", "!!", "0q", "0P", "PPPPPPPP0"])
+def test_broken_run_lengths_are_refused(text):
+    with pytest.raises(ValueError, match="no compressed run lengths"):
+        decode_counts(text)
