@@ -8,8 +8,9 @@ from mmengine.registry import DefaultScope
 
 @pytest.fixture(scope="module", autouse=True)
 def same_scope() -> Iterator[None]:
-    """Forget that a config's scope was mmdet: names of other tests are mmsegmentation's."""
+    """Begin without a scope, and forget that a config's was mmdet: others' are mmsegmentation's."""
     before = dict(DefaultScope._instance_dict)
+    DefaultScope._instance_dict.clear()
     yield
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -93,6 +95,13 @@ LIGHT = {
         "model.test_cfg.stride": (16, 32),
     },
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scope() -> Iterator[None]:
+    """Build in mmsegmentation's scope, as its tools do, whichever test comes first."""
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 @cache
