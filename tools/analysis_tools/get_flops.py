@@ -1,7 +1,6 @@
 """Count a model's work: python tools/analysis_tools/get_flops.py configs/pointrend/<config>.py."""
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +11,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Count parameters, multiply-adds and activations, stage by stage, of one image "
-        "in training and in rendering. Needs no weights, no data and no GPU."
+        "in training and in rendering; of a detector's mask head, of a box, beside the paper's "
+        "Table 2. Needs no weights, no data and no GPU."
     )
     parser.add_argument("config", help="config file")
     parser.add_argument(
@@ -23,6 +23,12 @@ def parse_args() -> argparse.Namespace:
         help="height and width, or one number for a square, for training and rendering alike "
         "(default: the training crop; a test image after the test pipeline's resizing)",
     )
+    parser.add_argument(
+        "--boxes",
+        type=int,
+        default=100,
+        help="of a detector: count its mask head for so many boxes, too (default: %(default)s)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the exact counts there")
     add_config_options(parser)
     return parser.parse_args()
@@ -32,15 +38,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Count and print."""
     args = parse_args()
-    from mmseg_pointrend.lab.counting.complexity import count_complexity
-    from mmseg_pointrend.lab.counting.cost_table import format_complexity
+    from mmseg_pointrend.lab.counting.count import count_and_format
 
-    complexity = count_complexity(args.config, args.shape, args.cfg_options)
-    print(format_complexity(complexity))
+    text, counts = count_and_format(args.config, args.shape, args.boxes, args.cfg_options)
+    print(text)
     if args.json:
         path = Path(args.json)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(dataclasses.asdict(complexity), indent=2) + "\n")
+        path.write_text(json.dumps(counts, indent=2) + "\n")
 
 
 if __name__ == "__main__":
