@@ -222,6 +222,18 @@ def test_what_is_for_label_maps_is_refused(config: Path, weights: Path, call_too
     for name, *arguments in (
         ("analysis_tools/browse_training.py", config, "--out", "pictures"),
         ("analysis_tools/confusion_matrix.py", config, weights),
+        ("ablate.py", "strategies", "--config", config, "--work-dir", "sweeps"),
+        (
+            "analysis_tools/draw_training_points.py",
+            "--config",
+            config,
+            "--checkpoint",
+            weights,
+            "--image",
+            config.parent / "data/images/0.png",
+            "--out",
+            "points.png",
+        ),
         ("predict.py", config, weights, config.parent / "data/images/0.png", "--out", "a.png"),
     ):
         errors = call_tool.fail(name, *arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmseg_pointrend.apis.configs import is_pointrend, load_config, shipped_config
+from mmseg_pointrend.apis.tasks import refuse_instances
 from mmseg_pointrend.core import MARGINS, TRAINING_STRATEGIES, TrainingPoints
 from mmseg_pointrend.lab.defaults import default_of
 
@@ -129,6 +130,7 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
     if name not in SWEEPS:
         raise ValueError(f"sweep must be one of {list(SWEEPS)}, got {name!r}")
     config = load_config(config_path, options)
+    refuse_instances(config, "ablate")
     if not is_pointrend(config.model) or "steps" not in (
         config.model.decode_head.get("subdivision") or ()
     ):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mmseg_pointrend.apis.configs import is_pointrend, prepare_config
 from mmseg_pointrend.apis.prediction import load_model
+from mmseg_pointrend.apis.tasks import refuse_instances
 from mmseg_pointrend.core import (
     TRAINING_STRATEGIES,
     Resize,
@@ -217,6 +218,7 @@ def _predict_image(
     options: dict | None,
 ) -> CoarsePrediction:
     config = prepare_config(config_path, options=options)
+    refuse_instances(config, "draw_training_points")
     check_image(image)  # before the model is built
     model = load_model(config, checkpoint, device)
     head = model.decode_head
