@@ -117,6 +117,7 @@ def prepare_config(
     if launcher == "slurm":
         give_slurm_job_a_port()
     fit_to_machine(config)
+    _let_no_workers_persist(config)
     # Configs whose types are classes often have None; names, as of our hooks, need a scope.
     config.default_scope = config.get("default_scope") or "mmseg"
     init_default_scope(config.default_scope)
@@ -134,6 +135,14 @@ def fit_to_machine(config: Config) -> None:
     _replace_sync_bn(config.model)
     if config.get("launcher", "none") != "none":
         prepare_cpu_processes(config)
+
+
+def _let_no_workers_persist(config: Config) -> None:
+    """Without workers there is nothing to persist: torch refuses what bases of configs ask for."""
+    for split in ("train", "val", "test"):
+        loader = config.get(f"{split}_dataloader") or {}
+        if not loader.get("num_workers") and loader.get("persistent_workers"):
+            loader["persistent_workers"] = False
 
 
 def _replace_sync_bn(node: object) -> None:

@@ -1,4 +1,4 @@
-"""What a config's model is."""
+"""What a config's model is, and what a config is made to be on this machine."""
 
 import pytest
 from mmengine.config import ConfigDict
@@ -57,3 +57,12 @@ def test_a_model_without_a_decode_head_is_none() -> None:
 def test_mmsegmentations_own_pointrend_is_none() -> None:
     theirs = upstream_config(ConfigDict(model_config()), lambda: 64)
     assert not is_pointrend(theirs) and not is_pointrend(MODELS.build(theirs))
+
+
+def test_without_workers_none_persist() -> None:
+    """mmsegmentation's and mmdet's data configs ask for workers that persist; torch then refuses."""
+    name = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
+    options = {"train_dataloader.num_workers": 0}
+    config = prepare_config(name, options=options)
+    assert not config.train_dataloader.persistent_workers
+    assert config.val_dataloader.persistent_workers
