@@ -60,7 +60,7 @@ def test_mmsegmentations_own_pointrend_is_none() -> None:
 
 
 def test_without_workers_none_persist() -> None:
-    """mmsegmentation's and mmdet's data configs ask for workers that persist; torch then refuses."""
+    """Upstream's data configs ask for workers that persist, which torch refuses without workers."""
     name = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
     options = {"train_dataloader.num_workers": 0}
     config = prepare_config(name, options=options)
