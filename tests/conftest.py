@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,12 @@ settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_config_texts() -> Iterator[None]:
-    """Leave the texts of configs as they come, in this process: yapf takes seconds for each."""
+def quick_configs() -> Iterator[None]:
+    """Spare this process what takes most of the time of a config, and is the same every time.
+
+    Texts are left as they come: yapf takes seconds for each. For every base of another package
+    mmengine looks anew through all that are installed.
+    """
 
     def leave(text: str, **settings: object) -> tuple[str, bool]:
         return text, False
@@ -33,6 +38,8 @@ def plain_config_texts() -> Iterator[None]:
     leave.__wrapped__ = mmengine_config.FormatCode.__wrapped__  # for who tests the layout
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mmengine_config, "FormatCode", leave)
+        for name in ("is_installed", "get_installed_path"):
+            patch.setattr(mmengine_config, name, cache(getattr(mmengine_config, name)))
         yield
 
 

@@ -25,6 +25,7 @@ from mmseg_pointrend.lab.benchmark.workloads import Prediction, TrainingStep
 from mmseg_pointrend.lab.counting.complexity import count_complexity
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 from tests.repository.test_configs import NAMES, ROOT, light
+from tests.shallow import shallow_resnets
 
 SMALL = str(ROOT / "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
 SMALL_FPN = str(ROOT / "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py")
@@ -66,7 +67,8 @@ def test_every_config(name: str, no_memory: None) -> None:
         str(ROOT / name), shape=(64, 96), ori_shape=(70, 101), repeat=1, warmup=0, versus=versus,
         options=light(name) | (FEW_POINTS if pointrend else {}),
     )  # fmt: skip
-    report = benchmark(settings)
+    with shallow_resnets():
+        report = benchmark(settings)
     for model, found in report["models"].items():
         seconds = found["seconds"]
         stages = {"backbone", "coarse head", "post-processing"}

@@ -10,7 +10,7 @@ from mmengine.analysis import ActivationAnalyzer, FlopAnalyzer
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_pointrend.apis.configs import load_config, prepare_config
+from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.core import Subdivision, subdivide
 from mmseg_pointrend.lab.counting.complexity import (
     Complexity,
@@ -23,7 +23,8 @@ from mmseg_pointrend.lab.counting.complexity import (
 )
 from mmseg_pointrend.lab.counting.cost_table import format_complexity
 from mmseg_pointrend.lab.counting.operator_cost import measure
-from tests.repository.test_configs import NAMES, ROOT
+from tests.repository.test_configs import NAMES, ROOT, light, loaded
+from tests.shallow import shallow_resnets
 
 CITYSCAPES = "pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py"
 ADE20K = "pointrend/pointrend_r50_4xb4-160k_ade20k-512x512.py"
@@ -50,9 +51,14 @@ def point_cost(fine: int, width: int, logits: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_config(name: str) -> None:
-    complexity = count(name)
-    config = load_config(ROOT / name)
+def test_every_config(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where weights have no values, none need be drawn first.
+    for draw in ("uniform_", "normal_", "kaiming_uniform_", "xavier_uniform_", "trunc_normal_"):
+        monkeypatch.setattr(nn.init, draw, lambda tensor, *arguments, **settings: tensor)
+    config, options = loaded(name), light(name)
+    config.merge_from_dict(options)
+    with shallow_resnets():
+        complexity = count_complexity(ROOT / name, options=options)
     for forward in (complexity.training, complexity.rendering):
         for field in ("parameters", "multiply_adds", "activations"):
             values = [getattr(stage, field) for stage in forward.stages]
