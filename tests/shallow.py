@@ -8,13 +8,17 @@ from mmseg.models.backbones import ResNet
 
 
 @contextmanager
-def shallow_resnets() -> Iterator[None]:
-    """Build ResNets with two blocks a stage, one that changes the width and one that does not.
+def shallow_resnets(blocks: int = 2) -> Iterator[None]:
+    """Build ResNets, also in forked processes, with so many blocks a stage, or fewer.
 
-    The last stage keeps its blocks: DeepLab gives each a dilation of its own.
+    Of two blocks one changes the width and one does not. The last stage keeps its blocks if there
+    are several: DeepLab gives each a dilation of its own.
     """
     settings = {
-        depth: (block, (*(min(count, 2) for count in counts[:-1]), counts[-1]))
+        depth: (
+            block,
+            (*(min(count, blocks) for count in counts[:-1]), counts[-1] if blocks > 1 else 1),
+        )
         for depth, (block, counts) in ResNet.arch_settings.items()
     }
     with pytest.MonkeyPatch.context() as patch:
