@@ -33,8 +33,8 @@ def test(
         config_path: config file.
         checkpoint: weights; also mmsegmentation's own PointRend checkpoints.
         work_dir: where the results go, as JSON; work_dirs/<config's name> by default.
-        out: folder for the predicted label maps: PNG, class indices from 0; of instances for
-            `predictions.json`, in COCO's form for results.
+        out: folder for the predicted label maps: PNG, class indices from 0; of objects
+            `predictions.bbox.json` and `predictions.segm.json`, in COCO's form for results.
         show_dir: folder for painted images: JPEG, truth and prediction side by side.
         tta: average over the scales and flips of the config's `tta_pipeline`.
         options: dotted config keys and values that override the file.

@@ -18,7 +18,7 @@ from mmseg_pointrend.inference.written import write_overlay
 
 #: How much of a painted pixel is the object's colour.
 _OPACITY = 0.5
-#: Height of letters, pixels.
+#: Size of letters, as a share of OpenCV's own.
 _LETTERS = 0.4
 
 

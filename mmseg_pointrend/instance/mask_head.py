@@ -135,7 +135,10 @@ class PointRendMaskHead(BaseModule):
         self.no_finer_than_picture, self.predict_coarse = no_finer_than_picture, predict_coarse
         # One channel is looked at, that of the box's class.
         margin = build_margin(uncertainty, out_channels=1)
-        self.training_points = build_sampler(dict(num_points=14 * 14) | (training_points or {}))
+        training_points = training_points or {}
+        # A sampler of one's own has settings of its own.
+        few = {} if "type" in training_points else dict(num_points=14 * 14)
+        self.training_points = build_sampler(few | training_points)
         settings = dict(steps=5, num_points=28 * 28) | (subdivision or {})
         self.subdivision = Subdivision(**settings, margin=margin)
         own = dict(out_channels=1 if class_agnostic else num_classes)

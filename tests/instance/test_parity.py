@@ -108,7 +108,7 @@ def test_masks(heads: tuple, rescale: bool, channels_last: bool) -> None:
         assert found.masks.shape == expected.masks.shape
         torch.testing.assert_close(found.bboxes, expected.bboxes)
         # Rounding decides about pixels whose probability is nearly 0.5.
-        assert (found.masks != expected.masks).float().mean() < 2e-4
+        assert (found.masks != expected.masks).sum() <= 2
         assert found.masks.any()
 
 

@@ -7,6 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
+from mmseg.registry import TASK_UTILS
 from torch import Tensor, nn
 
 from mmseg_pointrend.instance.mask_head import Boxes
@@ -187,6 +188,20 @@ def test_weights_of_a_diverged_training_are_named() -> None:
 def test_settings_that_contradict(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_ours(**settings)
+
+
+def test_a_sampler_of_ones_own_is_given_its_own_settings() -> None:
+    @TASK_UTILS.register_module(force=True)
+    class CornerSampler:
+        def __init__(self, side: float) -> None:
+            self.side = side
+
+        def __call__(self, logits: Tensor, margin: object) -> Tensor:
+            return self.side * torch.rand(len(logits), 9, 2)
+
+    config = dict(type="mmseg.CornerSampler", side=0.25)
+    head = build_ours(training_points=config).mask_head
+    assert head.training_points(torch.zeros(2, 1, 7, 7), None).max() <= 0.25
 
 
 def test_a_roi_extractor_is_refused() -> None:
