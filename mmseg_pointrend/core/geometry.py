@@ -58,8 +58,8 @@ class Step(ABC):
         """Whether pixels of the result mix several pixels of a map of that size."""
         return False
 
-    def of_regions(self, regions: Tensor, num_regions: int) -> "Step":
-        """The step for some of the regions, (R,), which there are `num_regions` of."""
+    def of_regions(self, regions: Tensor | slice, num_regions: int) -> "Step":
+        """The step for some of the regions, (R,) or a slice, which there are `num_regions` of."""
         return self
 
 
@@ -244,7 +244,7 @@ class Place(Step):
         """It may always."""
         return True
 
-    def of_regions(self, regions: Tensor, num_regions: int) -> "Place":
+    def of_regions(self, regions: Tensor | slice, num_regions: int) -> "Place":
         """Take the boxes of some of the regions.
 
         Raises:
@@ -254,8 +254,9 @@ class Place(Step):
             return self
         if len(self.boxes) != num_regions:
             raise ValueError(f"{num_regions} regions need as many boxes, got {len(self.boxes)}")
-        boxes = self.boxes[regions.to(self.boxes.device)]
-        return Place(boxes, self.height, self.width)
+        if isinstance(regions, Tensor):
+            regions = regions.to(self.boxes.device)
+        return Place(self.boxes[regions], self.height, self.width)
 
     def _in_box(self, axis: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Where the picture's pixel centres lie in the boxes, [0, 1] being a box: (R, S).

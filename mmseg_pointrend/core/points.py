@@ -43,7 +43,8 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     if reads_rows(features):
         number = torch.arange(len(features), device=features.device)
         return sample_rows(features, number, points)
-    grid = (2 * points - 1).unsqueeze(2)
+    # 2 points - 1, in one operation.
+    grid = torch.rsub(points, -1, alpha=-2).unsqueeze(2)
     sampled = F.grid_sample(
         features, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
@@ -163,8 +164,10 @@ def pixel_centers(indices: Tensor, size: tuple[int, int], dtype: torch.dtype) ->
     """
     check_shape("indices", indices, "(N, P)")
     height, width = size
-    x = (indices % width).to(dtype)
-    y = indices.div(width, rounding_mode="floor").to(dtype)
+    x, y = indices % width, indices.div(width, rounding_mode="floor")
+    if dtype != torch.get_default_dtype():
+        # Otherwise the sums below are of that type by themselves.
+        x, y = x.to(dtype), y.to(dtype)
     return torch.stack([(x + 0.5) / width, (y + 0.5) / height], dim=-1)
 
 

@@ -164,17 +164,18 @@ def subdivide(
         indices, refined = uncertain_pixels(margins, num_points, subdivision.max_margin)
         points = pixel_centers(indices, size, dtype)
         if indices.shape[1]:
-            logits = _replaced(logits, indices, refined, predict_points(points))
+            predicted = predict_points(points).to(logits.dtype)
+            all_refined = subdivision.max_margin == math.inf
+            logits = _replaced(logits, indices, None if all_refined else refined, predicted)
         yield SubdivisionStep(logits, points, indices, refined)
 
 
-def _replaced(logits: Tensor, indices: Tensor, refined: Tensor, predicted: Tensor) -> Tensor:
-    size = logits.shape[2:]
-    logits, indices = logits.flatten(2), indices.unsqueeze(1).expand_as(predicted)
-    predicted = torch.where(
-        refined.unsqueeze(1), predicted.to(logits.dtype), logits.gather(2, indices)
-    )
-    return logits.scatter(2, indices, predicted).unflatten(2, size)
+def _replaced(logits: Tensor, indices: Tensor, refined: Tensor | None, predicted: Tensor) -> Tensor:
+    """Put predicted logits in, those of `refined` points, or of all."""
+    flat, indices = logits.flatten(2), indices.unsqueeze(1).expand_as(predicted)
+    if refined is not None:
+        predicted = torch.where(refined.unsqueeze(1), predicted, flat.gather(2, indices))
+    return flat.scatter(2, indices, predicted).unflatten(2, logits.shape[2:])
 
 
 def render(
@@ -260,8 +261,9 @@ def uncertain_pixels(
         max_margin: pixels with this margin or a larger one count as certain.
 
     Returns:
-        (N, P) flat indices, the most uncertain first, P being the largest number in any region,
-        and (N, P) bool: which of them are below `max_margin`.
+        (N, P) flat indices, the most uncertain first, and (N, P) bool: which of them are below
+        `max_margin`. P is the largest number in any region on a CPU; elsewhere, where it would have
+        to be waited for, and in what is compiled it is the same whatever the margins are.
 
     Raises:
         ValueError: for `num_points` < 1, or margins of another shape.
@@ -276,7 +278,9 @@ def uncertain_pixels(
     if max_margin == math.inf:
         return indices, torch.ones_like(indices, dtype=torch.bool)
     below = margins.flatten(1).gather(1, indices) < max_margin
-    count = int(below.sum(1).max()) if below.numel() else 0
+    if margins.device.type != "cpu" or torch.compiler.is_compiling() or not below.numel():
+        return indices, below
+    count = int(below.sum(1).max())
     return indices[:, :count], below[:, :count]
 
 

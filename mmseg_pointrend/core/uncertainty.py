@@ -107,19 +107,32 @@ class ProbabilityMargin(BoundedMargin):
         return ((1 + margin * (num_classes - 1)) / (1 - margin)).log()
 
 
-def two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def two_largest(logits: Tensor, in_place: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Find the best class and the two largest logits; two passes are faster than a partial sort.
 
     Args:
         logits: (N, K, ...), K >= 2.
+        in_place: work in the logits' memory instead of a copy; in the end they are what they were.
 
     Returns:
         the largest (N, ...), the second largest, and the index of the largest, int64; the first of
         several equal ones.
     """
     largest, label = logits.max(dim=1)
-    others = logits.scatter(1, label.unsqueeze(1), -math.inf)
-    return largest, others.amax(dim=1), label
+    best = label.unsqueeze(1)
+    if torch.compiler.is_compiling():
+        # What a compiler joins with the maxima, so that no copy is stored.
+        classes = torch.arange(logits.shape[1], device=logits.device)
+        classes = classes.view(-1, *[1] * (logits.dim() - 2))
+        others = logits.masked_fill(classes == best, -math.inf)
+    elif in_place:
+        others = logits.scatter_(1, best, -math.inf)
+    else:
+        others = logits.scatter(1, best, -math.inf)
+    second = others.amax(dim=1)
+    if others is logits:
+        logits.scatter_(1, best, largest.unsqueeze(1))
+    return largest, second, label
 
 
 logit_margin = LogitMargin()

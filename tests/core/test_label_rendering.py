@@ -1,6 +1,7 @@
 """Rendering labels against the dense rendering of logits."""
 
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ from mmseg_pointrend.core import (
     subdivide,
     warp_map,
 )
-from mmseg_pointrend.core.label_rendering import rendering
+from mmseg_pointrend.core.label_rendering.rendering import WAYS
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 
 
@@ -54,9 +55,16 @@ def entropy_margin(logits: Tensor) -> Tensor:
 
 
 def dense_with_chosen_points(
-    coarse: Tensor, head: PointHead, asked: list[Tensor], subdivision: Subdivision
+    coarse: Tensor,
+    head: PointHead,
+    asked: list[Tensor],
+    subdivision: Subdivision,
+    fixed_shapes: bool = False,
 ) -> Tensor:
-    """Render densely, given the points; they must be the most uncertain ones, or as good as."""
+    """Render densely, given the points; they must be the most uncertain ones, or as good as.
+
+    In fixed shapes they are N in every step, of which those below `max_margin` come first.
+    """
     logits, asked, max_margin = coarse, list(asked), subdivision.max_margin
     num_points = subdivision.count_points(tuple(coarse.shape[2:]))
     vain = subdivision.full_steps(tuple(coarse.shape[2:])) - 1
@@ -65,10 +73,13 @@ def dense_with_chosen_points(
         logits = warp_map(logits, [Resize(*size)])
         margins = subdivision.margin(logits).flatten(1)
         below = (margins < max_margin).sum(1).clamp(max=num_points)
-        if not below.any() or (number < vain and asked[0].shape[1] > math.prod(size)):
+        if number < vain and asked[0].shape[1] > math.prod(size):
+            continue
+        if not fixed_shapes and not below.any():
             continue
         points = asked.pop(0)
-        assert points.shape[1] == min(below.max(), math.prod(size))
+        most = num_points if fixed_shapes else below.max()
+        assert points.shape[1] == min(most, math.prod(size))
         predicted = head(points)
         flat = logits.flatten(2).clone()
         for n, count in enumerate(below.tolist()):
@@ -168,11 +179,23 @@ sizes = st.one_of(
 )
 
 
+@pytest.mark.parametrize("way", WAYS)
 @given(data=st.data())
 @settings(deadline=None, max_examples=300)
-@pytest.mark.parametrize("way", ["sparse", "dense", "chosen"])
 def test_labels_equal_those_of_the_dense_rendering(way: str, data: st.DataObject) -> None:
     """In double precision: a label may differ only where the two best logits are equal."""
+    check_labels(way, data)
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_labels_in_fixed_shapes(data: st.DataObject) -> None:
+    """The same of what a compiler is shown: nothing is cut into pieces, no point is left out."""
+    with mock.patch("torch.compiler.is_compiling", return_value=True):
+        check_labels("dense", data, fixed_shapes=True)
+
+
+def check_labels(way: str, data: st.DataObject, fixed_shapes: bool = False) -> None:
     draw = data.draw
     regions, classes = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, 19, 150]))
     size = draw(sizes)
@@ -186,10 +209,9 @@ def test_labels_equal_those_of_the_dense_rendering(way: str, data: st.DataObject
         after = after[:1]
     threshold = 0.4
 
-    share = dict(sparse=math.inf, dense=0.0, chosen=rendering.MAX_MIXED_SHARE)[way]
-    labels = render_labels(coarse, head, subdivision, after, threshold, share)
+    labels = render_labels(coarse, head, subdivision, after, threshold, way)
     asked, head.asked = head.asked, []
-    with_chosen = dense_with_chosen_points(coarse, head, asked, subdivision)
+    with_chosen = dense_with_chosen_points(coarse, head, asked, subdivision, fixed_shapes)
     plain, clear = dense_unless_tied(coarse, head, subdivision)
     assert len(labels) == regions
     for n in range(regions):
@@ -241,8 +263,7 @@ def test_regions_are_placed_in_their_picture(way: str, data: st.DataObject) -> N
     coarse = coarse_logits("smooth", (regions, classes, 7, 7), generator)
     head = PointHead(regions, classes, generator)
     subdivision = Subdivision(draw(st.integers(0, 2)), 60)
-    share = dict(sparse=math.inf, dense=0.0)[way]
-    labels = render_labels(coarse, head, subdivision, [[place]], max_mixed_share=share)
+    labels = render_labels(coarse, head, subdivision, [[place]], way=way)
     asked, head.asked = head.asked, []
     logits = dense_with_chosen_points(coarse, head, asked, subdivision)
     for found, expected in zip(labels, place.apply(logits), strict=True):
@@ -277,16 +298,14 @@ def test_no_tensor_holds_all_logits_of_the_output(kind: str, after: list) -> Non
     assert largest.numel < classes * labels.numel() / 3
 
 
-@pytest.mark.parametrize("share", [0.0, math.inf], ids=["dense", "sparse"])
+@pytest.mark.parametrize("way", ["dense", "sparse"])
 @pytest.mark.parametrize("classes", [2, 7])
-def test_half_precision_is_rendered_in_single_precision(classes: int, share: float) -> None:
+def test_half_precision_is_rendered_in_single_precision(classes: int, way: str) -> None:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.from_numpy(scene_logits(1, classes, (24, 32)))[None].bfloat16()
     head = PointHead(1, classes, generator)
     with torch.autocast("cpu", torch.bfloat16):
-        labels = render_labels(
-            coarse, head, Subdivision(2, 100), [[Resize(90, 131)]], max_mixed_share=share
-        )[0]
+        labels = render_labels(coarse, head, Subdivision(2, 100), [[Resize(90, 131)]], way=way)[0]
     logits = warp_map(render(coarse.float(), head, Subdivision(2, 100)), [Resize(90, 131)])
     different = labels != logits.argmax(1)[0]
     assert (logit_margin(logits)[0][different] <= 1e-4).all()
@@ -353,9 +372,32 @@ def test_more_regions_take_no_more_operations(classes: int) -> None:
                 lambda points: torch.einsum("nkc,npc->nkp", weights, points),
                 subdivision,
                 [[place]],
-                max_mixed_share=math.inf,
+                way="sparse",
             )
         return counted.number
 
     # The results are handed out one by one: an operation or two each.
     assert count(30) <= count(2) + 2 * 28
+
+
+@pytest.mark.parametrize("after", [[], [Resize(15, 20), Crop(0, 0, 14, 20), Resize(33, 47)]])
+@pytest.mark.parametrize("max_margin", [math.inf, 0.5])
+def test_the_dense_way_compiles_as_one_graph(after: list, max_margin: float) -> None:
+    """Without a break: nothing in it depends on the logits but the labels."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = coarse_logits("smooth", (2, 5, 4, 5), generator)
+    weights = torch.randn(5, 2, generator=generator, dtype=torch.double)
+    subdivision = Subdivision(2, 30, max_margin=max_margin)
+
+    def render_them(logits: Tensor) -> list[Tensor]:
+        head = lambda points: torch.einsum("kc,npc->nkp", weights, (9 * points).sin())  # noqa: E731
+        return render_labels(logits, head, subdivision, [after], way="dense")
+
+    compiled = torch.compile(render_them, fullgraph=True, dynamic=False, backend="aot_eager")
+    for found, expected in zip(compiled(coarse), render_them(coarse), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_an_unknown_way() -> None:
+    with pytest.raises(ValueError, match="way must be one of .*, got 'fast'"):
+        render_labels(torch.zeros(1, 3, 4, 4), PointHead, Subdivision(1, 1), way="fast")

@@ -138,14 +138,14 @@ def warps(draw: st.DrawFn, size: tuple[int, int]) -> list:
 
 @given(data=st.data())
 @settings(max_examples=30)
-@pytest.mark.parametrize("share", [0.0, 0.75, math.inf], ids=["dense", "chosen", "sparse"])
-def test_label_rendering(share: float, data: st.DataObject) -> None:
+@pytest.mark.parametrize("way", ["dense", "auto", "sparse"])
+def test_label_rendering(way: str, data: st.DataObject) -> None:
     coarse, subdivision = data.draw(logits()), data.draw(subdivisions())
     after = data.draw(warps(subdivision.grid_size(tuple(coarse.shape[2:]))))
 
     def labels() -> list[Tensor]:
         head = point_head(coarse)
-        return render_labels(coarse, head, subdivision, [after], max_mixed_share=share)
+        return render_labels(coarse, head, subdivision, [after], way=way)
 
     with NoNaN():
         found, again = labels(), labels()
@@ -154,14 +154,14 @@ def test_label_rendering(share: float, data: st.DataObject) -> None:
         assert (one >= 0).all() and (one < max(2, coarse.shape[1])).all()
 
 
-@pytest.mark.parametrize("share", [0.0, math.inf], ids=["dense", "sparse"])
+@pytest.mark.parametrize("way", ["dense", "sparse"])
 @pytest.mark.parametrize("largest", [0.0, 1.0, 1e30])
-def test_a_thousand_classes(share: float, largest: float) -> None:
+def test_a_thousand_classes(way: str, largest: float) -> None:
     """Labels are those that the logits of the dense rendering decide; with ties, the first."""
     generator = torch.Generator().manual_seed(0)
     coarse = largest * torch.randn(1, 1000, 3, 4, generator=generator, dtype=torch.double)
     head, subdivision = point_head(coarse), Subdivision(2, 9)
-    (labels,) = render_labels(coarse, head, subdivision, max_mixed_share=share)
+    (labels,) = render_labels(coarse, head, subdivision, way=way)
     expected = decide(render(coarse, head, subdivision))[0]
     assert labels.dtype == torch.int16 and torch.equal(labels.long(), expected)
 

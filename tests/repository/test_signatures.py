@@ -39,7 +39,7 @@ def test_no_function_takes_more_than_six_parameters(path: Path) -> None:
 def test_the_check_sees_what_it_should() -> None:
     found = dict(signatures(ROOT / "core/label_rendering/rendering.py"))
     assert found["render_labels"] == [
-        "coarse_logits", "predict_points", "subdivision", "warps", "threshold", "max_mixed_share",
+        "coarse_logits", "predict_points", "subdivision", "warps", "threshold", "way",
     ]  # fmt: skip
     assert len(dict(signatures(ROOT / "models/pointrend_head.py"))["PointRendHead.__init__"]) > MOST
 

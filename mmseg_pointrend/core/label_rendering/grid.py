@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.label_rendering.frame import Frame
+from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.core.uncertainty import two_largest
-
-#: Floats that one chunk of work may hold: few enough to stay in a cache of some megabytes.
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def interpolate(before: LabelGrid, frame: Frame, pixels: Tensor) -> Tensor:
     corners, down, right = frame.corners_and_shares(before.frame, pixels, before.known.dtype)
     logits, number = before.find_logits(corners)
     rows = logits.new_empty(len(pixels), before.num_classes)
-    chunk = max(1, CHUNK // (8 * before.num_classes))
+    chunk = max(1, piece_size(logits.device) // (8 * before.num_classes))
     for first in range(0, len(pixels), chunk):
         part = slice(first, first + chunk)
         top_left, top_right, left, right_ = (
@@ -115,9 +113,13 @@ def interpolate(before: LabelGrid, frame: Frame, pixels: Tensor) -> Tensor:
     return rows
 
 
-def of_regions(regions: Tensor, values: Tensor) -> Tensor:
-    """Take regions, (R,) in their order, of (N, ...) values; all of them without a copy."""
-    return values if len(regions) == len(values) else values.index_select(0, regions)
+#: Some of the regions, in an order: a slice costs nothing, (R,) indices a copy.
+Chosen = slice | Tensor
+
+
+def of_regions(regions: Chosen, values: Tensor) -> Tensor:
+    """Take some of the regions of (N, ...) values."""
+    return values[regions] if isinstance(regions, slice) else values.index_select(0, regions)
 
 
 def label_dtype(num_classes: int) -> torch.dtype:

@@ -12,17 +12,18 @@ from torch import Tensor
 
 from mmseg_pointrend.core.geometry import AxisTaps, Warp, mixes_pixels, warp_map, warp_taps
 from mmseg_pointrend.core.label_rendering.cells import any_of_next
-from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid, of_regions
+from mmseg_pointrend.core.label_rendering.grid import Chosen, LabelGrid, of_regions
+from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.core.uncertainty import two_largest
 
 
-def warp_labels(grid: LabelGrid, warp: Warp, regions: Tensor) -> Tensor:
+def warp_labels(grid: LabelGrid, warp: Warp, regions: Chosen) -> Tensor:
     """Warp regions of a grid, all in the same way.
 
     Args:
         grid: the last grid.
         warp: steps that follow.
-        regions: (R,), which regions of the grid.
+        regions: which regions of the grid.
 
     Returns:
         (R, H', W'), the labels of the warped logits. Around a placed box, where all logits are 0,
@@ -73,7 +74,7 @@ class _Windows(NamedTuple):
     """The windows of a warp: which grid they lie in, which of them are mixed, and their taps."""
 
     grid: LabelGrid
-    regions: Tensor
+    regions: Chosen
     mixed: Tensor
     rows: AxisTaps
     columns: AxisTaps
@@ -92,7 +93,10 @@ class _Windows(NamedTuple):
     def pixels(self, region: Tensor, top: Tensor, left: Tensor) -> Tensor:
         """(taps, M): flat indices of the pixels of the windows that begin at (top, left)."""
         height, width = self.rows.weights.shape[2], self.columns.weights.shape[2]
-        region = self.regions[region]
+        if isinstance(self.regions, slice):
+            region = region + self.regions.start
+        else:
+            region = self.regions[region]
         return torch.stack(
             [
                 self.grid.frame.pixel(region, top + i, left + j)
@@ -144,7 +148,8 @@ def _decide_mixed(windows: _Windows, region: Tensor, y: Tensor, x: Tensor) -> Te
     two_labels = ((labels == low) | (labels == high)).all(0)
     sure = (torch.maximum(of_low, of_high) > of_others) & two_labels[window]
     num_taps = len(pixels)
-    for part in (~sure).nonzero().squeeze(1).split(max(1, CHUNK // (num_classes * num_taps))):
+    count = max(1, piece_size(logits.device) // (num_classes * num_taps))
+    for part in (~sure).nonzero().squeeze(1).split(count):
         of_windows = logits.index_select(0, number[:, window[part]].t().flatten())
         of_windows = of_windows.view(len(part), num_taps, num_classes)
         all_sums = (weights[part][:, :, None] * of_windows).sum(1)
@@ -154,5 +159,5 @@ def _decide_mixed(windows: _Windows, region: Tensor, y: Tensor, x: Tensor) -> Te
 
 def _second_largest(logits: Tensor) -> Tensor:
     """(M,): the second largest of (M, K) logits, a chunk at a time."""
-    chunks = logits.split(max(1, CHUNK // logits.shape[1]))
+    chunks = logits.split(max(1, piece_size(logits.device) // logits.shape[1]))
     return torch.cat([two_largest(chunk)[1] for chunk in chunks])

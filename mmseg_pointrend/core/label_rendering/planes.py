@@ -1,10 +1,17 @@
-"""Labels from the logits of all pixels of the last grid, one class at a time.
+"""Labels from the logits of all pixels of the last grid, some classes and some rows at a time.
 
-Part of rendering labels, see `core.label_rendering`: for grids in which most pixels are uncertain,
-for one-channel predictions, and for margins without a bound. Margins are measured in strips of a
-few rows; what is held is one class of the result, not K of them.
+Part of rendering labels, see `core.label_rendering`. What is done does not depend on the logits:
+shapes are fixed, and nothing is waited for. It is the way of accelerators, and on a CPU that of
+grids in which most pixels are uncertain; of one-channel predictions, and of margins without a
+bound.
+
+Margins are measured in strips of rows, warped logits compared in blocks of classes. How large these
+are, `core.pieces` says. On a CPU a block is a class: what is held is one class of the result, not K
+of them. An accelerator takes everything at once, as far as its memory allows.
 """
 
+import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,13 +20,15 @@ from torch import Tensor
 
 from mmseg_pointrend.core.decision import decide
 from mmseg_pointrend.core.geometry import Crop, Resize, Warp, mixes_pixels, warp_map
-from mmseg_pointrend.core.label_rendering.grid import label_dtype, of_regions
+from mmseg_pointrend.core.label_rendering.grid import Chosen, label_dtype, of_regions
+from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, uncertain_pixels
-from mmseg_pointrend.core.uncertainty import BoundedMargin
+from mmseg_pointrend.core.uncertainty import BoundedMargin, two_largest
 
-#: Rows that a strip has at least, or those around it count too much; and floats, at least.
-_FEWEST_ROWS, _FEWEST_FLOATS = 4, 1 << 18
+#: Rows that a strip has at least, or those around it count too much; and bytes, at most on a CPU,
+#: if that is more than one class of the result.
+_FEWEST_ROWS, _STRIP = 4, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Planes:
         size: (H, W) of the last grid.
         indices: (N, P), flat indices y * W + x of the predicted pixels.
         predicted: (N, K, P), their logits.
+        refined: (N, P), False for pixels that are certain enough to keep what they have; None if
+            there are none.
         labels: (N, H, W), the best classes, where these were found on the way.
     """
 
@@ -38,35 +49,73 @@ class Planes:
     size: tuple[int, int]
     indices: Tensor
     predicted: Tensor
+    refined: Tensor | None = None
     labels: Tensor | None = None
 
-    def plane(self, k: int, regions: Tensor) -> Tensor:
-        """Logits of class k, (R, 1, H, W), in regions (R,)."""
-        plane = Resize(*self.size).apply(of_regions(regions, self.logits[:, k : k + 1]))
+    def planes(self, classes: slice, regions: Chosen) -> Tensor:
+        """Logits of some classes in some regions: (R, K', H, W)."""
+        planes = Resize(*self.size).apply(of_regions(regions, self.logits[:, classes]))
         if not self.indices.shape[1]:
-            return plane
-        predicted = of_regions(regions, self.predicted[:, k : k + 1])
-        plane = plane.flatten(2).scatter(2, of_regions(regions, self.indices)[:, None], predicted)
-        return plane.unflatten(2, self.size)
+            return planes
+        predicted = of_regions(regions, self.predicted[:, classes])
+        indices = of_regions(regions, self.indices)[:, None].expand_as(predicted)
+        flat = planes.flatten(2)
+        if self.refined is not None:
+            refined = of_regions(regions, self.refined)[:, None]
+            predicted = torch.where(refined, predicted, flat.gather(2, indices))
+        # In place: where points were predicted a step has enlarged the grid, into a new tensor.
+        return flat.scatter_(2, indices, predicted).unflatten(2, self.size)
 
-    def warped_labels(self, warp: Warp, regions: Tensor, threshold: float | None) -> Tensor:
-        """Decide about the pixels of warped regions (R,): (R, H', W')."""
-        num_classes = self.logits.shape[1]
+    def warped_labels(self, warp: Warp, regions: Chosen, threshold: float | None) -> Tensor:
+        """Decide about the pixels of warped regions: (R, H', W')."""
         if self.labels is not None and not mixes_pixels(warp, self.size):
             return warp_map(of_regions(regions, self.labels)[:, None], warp)[:, 0].contiguous()
-        largest = warp_map(self.plane(0, regions), warp)
-        if num_classes == 1:
-            return decide(largest, threshold).to(torch.uint8)
-        best = torch.zeros(largest.shape, dtype=label_dtype(num_classes), device=largest.device)
-        for k in range(1, num_classes):
-            plane = warp_map(self.plane(k, regions), warp)
-            best.masked_fill_(plane > largest, k)
-            largest = torch.maximum(largest, plane)
-        return best[:, 0]
+        blocks = self._blocks(warp, regions)
+        if self.logits.shape[1] == 1:
+            logits = warp_map(self.planes(next(blocks), regions), warp)
+            return decide(logits, threshold).to(torch.uint8)
+        dtype = label_dtype(self.logits.shape[1])
+        largest, best = _best_classes(warp_map(self.planes(next(blocks), regions), warp), dtype)
+        if best is None:
+            best = torch.zeros(largest.shape, dtype=dtype, device=largest.device)
+        for classes in blocks:
+            found, label = _best_classes(warp_map(self.planes(classes, regions), warp), dtype)
+            if label is None:
+                best.masked_fill_(found > largest, classes.start)
+            else:
+                best = torch.where(found > largest, label + classes.start, best)
+            largest = torch.maximum(largest, found)
+        return best
+
+    def _blocks(self, warp: Warp, regions: Chosen) -> Iterator[slice]:
+        """Cut the classes into blocks, of which one is a piece of work."""
+        pixels = [math.prod(size) for size in _sizes(self.size, warp)]
+        plane = max(1, len(of_regions(regions, self.logits)) * max(pixels))
+        # On a CPU two classes one after the other are faster than the maximum over both.
+        piece = piece_size(self.logits.device, self.logits.itemsize, cache=0)
+        count = max(1, piece // plane)
+        for first in range(0, self.logits.shape[1], count):
+            yield slice(first, first + count)
+
+
+def _sizes(size: tuple[int, int], warp: Warp) -> Iterator[tuple[int, int]]:
+    """Yield the size of a map and what it becomes step by step."""
+    yield size
+    for step in warp:
+        size = step.result_size(size)
+        yield size
+
+
+def _best_classes(logits: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    """Find the largest of (R, K', H, W) logits, and which of several classes have them."""
+    if logits.shape[1] == 1:
+        return logits[:, 0], None
+    largest, label = logits.max(1)
+    return largest, label.to(dtype)
 
 
 def subdivide_into_planes(
-    logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision
+    logits: Tensor, predict_points: PredictPoints, subdivision: Subdivision, keep_labels: bool
 ) -> Planes:
     """Do a last step.
 
@@ -74,29 +123,23 @@ def subdivide_into_planes(
         logits: (N, K, h, w), of the grid before.
         predict_points: (N, P, 2) points -> (N, K, P) logits.
         subdivision: its `num_points` is a number.
+        keep_labels: whether the labels of the grid itself are wanted.
     """
     scale = subdivision.scale_factor
     size = (logits.shape[2] * scale, logits.shape[3] * scale)
-    margins, labels = _measure(logits, size, subdivision)
+    margins, labels = _measure(logits, subdivision, keep_labels)
     indices, refined = uncertain_pixels(
         margins, subdivision.count_points(size), subdivision.max_margin
     )
-    everything = torch.arange(len(logits), device=logits.device)
-    planes = Planes(logits, size, indices[:, :0], logits.new_empty(*logits.shape[:2], 0), labels)
     if not indices.shape[1]:
-        return planes
+        return dataclasses.replace(without_step(logits), size=size, labels=labels)
     predicted = predict_points(pixel_centers(indices, size, logits.dtype)).to(logits.dtype)
-    if not refined.all():
-        # Those that are certain enough keep what they have.
-        kept = [
-            planes.plane(k, everything).flatten(2).gather(2, indices[:, None])
-            for k in range(predicted.shape[1])
-        ]
-        predicted = torch.where(refined[:, None], predicted, torch.cat(kept, dim=1))
+    certain = subdivision.max_margin < math.inf
     if labels is not None:
-        best = predicted.argmax(1).to(labels.dtype)
-        labels = labels.flatten(1).scatter(1, indices, best).unflatten(1, size)
-    return Planes(logits, size, indices, predicted, labels)
+        flat, best = labels.flatten(1), predicted.argmax(1).to(labels.dtype)
+        best = torch.where(refined, best, flat.gather(1, indices)) if certain else best
+        labels = flat.scatter(1, indices, best).unflatten(1, size)
+    return Planes(logits, size, indices, predicted, refined if certain else None, labels)
 
 
 def without_step(logits: Tensor) -> Planes:
@@ -107,52 +150,55 @@ def without_step(logits: Tensor) -> Planes:
 
 
 def _measure(
-    logits: Tensor, size: tuple[int, int], subdivision: Subdivision
+    logits: Tensor, subdivision: Subdivision, keep_labels: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Find margins (N, H, W) and, with several classes, labels of the enlarged logits."""
-    num_regions, num_classes = logits.shape[:2]
-    margin = subdivision.margin
-    margins = logits.new_empty(num_regions, *size)
+    """Find margins (N, H, W) of the enlarged logits and, if there are several classes, labels."""
+    margin, num_classes = subdivision.margin, logits.shape[1]
+    strips = _strips(logits, subdivision.scale_factor)
     if num_classes == 1:
-        for rows, strip in _strips(logits, subdivision.scale_factor):
-            margins[:, rows] = margin(strip)
-        return margins, None
-    labels = margins.new_empty(margins.shape, dtype=label_dtype(num_classes))
-    for rows, strip in _strips(logits, subdivision.scale_factor):
-        largest, second = _two_largest(strip, labels[:, rows])
+        return _join([margin(strip) for strip in strips]), None
+    margins, labels = [], []
+    for strip in strips:
+        largest, second, label = _two_largest(strip)
+        if keep_labels:
+            labels.append(label.to(label_dtype(num_classes)))
         if isinstance(margin, BoundedMargin):
-            margins[:, rows] = margin.of_largest(largest, second, strip)
+            margins.append(margin.of_largest(largest, second, strip))
         else:
-            margins[:, rows] = margin(strip)
-    return margins, labels
+            margins.append(margin(strip))
+    return _join(margins), _join(labels) if labels else None
 
 
-def _two_largest(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the two largest of (N, K, H, W) logits, and write the best classes, class by class."""
+def _join(strips: list[Tensor]) -> Tensor:
+    """Put strips (N, H', W) below each other."""
+    return torch.cat(strips, dim=1) if len(strips) > 1 else strips[0]
+
+
+def _two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Do as `core.two_largest`, where it is faster class by class; the logits are a strip's own."""
+    if logits.device.type != "cpu" or torch.compiler.is_compiling():
+        return two_largest(logits, in_place=True)
     largest, *others = logits.unbind(1)
     second = torch.full_like(largest, -torch.inf)
-    labels.zero_()
+    labels = torch.zeros_like(largest, dtype=label_dtype(logits.shape[1]))
     for k, plane in enumerate(others, 1):
         labels.masked_fill_(plane > largest, k)
         second = torch.maximum(second, torch.minimum(largest, plane))
         largest = torch.maximum(largest, plane)
-    return largest, second
+    return largest, second, labels
 
 
-def _strips(logits: Tensor, scale: int) -> Iterator[tuple[slice, Tensor]]:
-    """Enlarge (N, K, h, w) logits some rows at a time; a row more on either side is looked at.
-
-    A strip is about as large as one class of the result.
-    """
+def _strips(logits: Tensor, scale: int) -> Iterator[Tensor]:
+    """Enlarge (N, K, h, w) logits some rows at a time; a row more on either side is looked at."""
     num_regions, num_classes, height, width = logits.shape
     plane = num_regions * height * width * scale**2
     row = max(1, num_regions * num_classes * width * scale**2)
-    count = max(_FEWEST_ROWS, max(_FEWEST_FLOATS, plane) // row)
+    piece = max(piece_size(logits.device, logits.itemsize, cache=_STRIP), plane)
+    count = max(_FEWEST_ROWS, piece // row)
     for first in range(0, height, count):
         last = min(first + count, height)
         above, below = max(first - 1, 0), min(last + 1, height)
         # Contiguous, or the planes of a channels-last map would be walked with long strides.
         strip = logits[:, :, above:below].contiguous()
         strip = Resize((below - above) * scale, width * scale).apply(strip)
-        cut = Crop((first - above) * scale, 0, (last - first) * scale, width * scale)
-        yield slice(first * scale, last * scale), cut.apply(strip)
+        yield Crop((first - above) * scale, 0, (last - first) * scale, width * scale).apply(strip)

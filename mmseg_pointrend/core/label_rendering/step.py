@@ -18,7 +18,8 @@ from torch import Tensor
 from mmseg_pointrend.core.geometry import Resize
 from mmseg_pointrend.core.label_rendering.cells import enlarge_cells, repeat_pixels
 from mmseg_pointrend.core.label_rendering.frame import Frame
-from mmseg_pointrend.core.label_rendering.grid import CHUNK, LabelGrid, interpolate
+from mmseg_pointrend.core.label_rendering.grid import LabelGrid, interpolate
+from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.ragged import find_slots
 from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision
@@ -134,7 +135,7 @@ def _compute_mixed_cells(step: _Step, mixed: Tensor) -> list[_Computed]:
     corners, first_pixels = frame.corners_and_first_pixels(before.frame, cells)
     offsets = frame.cell_offsets(cells.device)
     logits, number = before.find_logits(corners)
-    chunk = max(1, CHUNK // (num_classes * (4 + frame.scale**2)))
+    chunk = max(1, piece_size(logits.device) // (num_classes * (4 + frame.scale**2)))
     parts = [_measure(step, cells[:0], logits[:0])]
     for first in range(0, len(cells), chunk):
         part = slice(first, first + chunk)
