@@ -27,7 +27,7 @@ from mmseg_pointrend.core.geometry import (
     warp_size,
     warp_taps,
 )
-from mmseg_pointrend.core.label_rendering import render_labels
+from mmseg_pointrend.core.label_rendering import WAYS, render_labels
 from mmseg_pointrend.core.pasting import paste_masks
 from mmseg_pointrend.core.points import (
     label_sample,
@@ -67,6 +67,7 @@ __all__ = [
     "MARGINS",
     "THRESHOLD",
     "TRAINING_STRATEGIES",
+    "WAYS",
     "Bias",
     "BoundedMargin",
     "Crop",

@@ -40,6 +40,17 @@ def piece_size(device: torch.device, itemsize: int = 4, cache: int = _CACHE) -> 
     return max(_CACHE, _USUAL if free is None else free // _PART) // itemsize
 
 
+def is_recorded(device: torch.device) -> bool:
+    """Whether work is being recorded and not done: compiled, or captured in a CUDA graph.
+
+    What comes out cannot be asked for then.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    capturing = getattr(getattr(torch, device.type, None), "is_current_stream_capturing", None)
+    return capturing is not None and capturing()
+
+
 def free_memory(device: torch.device) -> int | None:
     """Tell how many bytes an accelerator has left, those included that torch holds in reserve.
 
@@ -50,7 +61,7 @@ def free_memory(device: torch.device) -> int | None:
     module: Any = getattr(torch, device.type, None)
     if device.type == "cpu" or not hasattr(module, "mem_get_info") or not module.is_available():
         return None
-    if getattr(module, "is_current_stream_capturing", bool)():
+    if is_recorded(device):
         return None
     free, _ = module.mem_get_info(device)
     return free + module.memory_reserved(device) - module.memory_allocated(device)

@@ -23,7 +23,7 @@ from mmseg_pointrend.core import (
 from mmseg_pointrend.instance.coarse_mask_head import PointRendCoarseMaskHead
 from mmseg_pointrend.instance.mask_targets import coarse_targets, point_targets
 from mmseg_pointrend.models.feature_maps import channels_of, check_feature_maps, indices_of
-from mmseg_pointrend.models.finite import require_finite, require_finite_losses
+from mmseg_pointrend.models.finite import FinitePrediction, require_finite_losses
 from mmseg_pointrend.models.parts import (
     build_margin,
     build_sampler,
@@ -225,14 +225,21 @@ class PointRendMaskHead(BaseModule):
         Raises:
             NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
-        subdivision = self._fixed(steps)
+        subdivision, check = self._fixed(steps), FinitePrediction(inputs)
         for chosen, outer in boxes.parts(_COARSE_CHUNK):
             coarse_logits = self.coarse_prediction(inputs, outer)
-            require_finite("coarse logits of the masks", coarse_logits, inputs)
+            check.look("coarse logits of the masks", coarse_logits)
             for part, inner in outer.parts(count):
                 first = chosen.start + part.start
                 place = slice(first, first + len(inner.rois))
-                yield Masks(place, *self._render(inputs, coarse_logits[part], inner, subdivision))
+                logits, coarse = self._render(inputs, coarse_logits[part], inner, subdivision)
+                check.look("logits of the point head", logits)
+                yield Masks(
+                    place,
+                    _probabilities(logits),
+                    None if coarse is None else _probabilities(coarse),
+                )
+        check.finish()
 
     def boxes_at_a_time(self, device: torch.device) -> int:
         """Number of boxes whose points are best predicted together."""
@@ -270,7 +277,7 @@ class PointRendMaskHead(BaseModule):
         boxes: Boxes,
         subdivision: Subdivision,
     ) -> tuple[Tensor, Tensor | None]:
-        """Render some boxes: probabilities, and those of the last full grid if asked for."""
+        """Render some boxes: logits, and those of the last full grid if asked for."""
         features = self.point_features(inputs, coarse_logits, boxes)
         predict_points = partial(self.point_logits, features, boxes.labels)
         logits = coarse = self._of_classes(coarse_logits, boxes.labels)
@@ -279,10 +286,7 @@ class PointRendMaskHead(BaseModule):
             logits = step.logits
             if full and not number:
                 coarse = logits
-        require_finite("logits of the point head", logits, inputs)
-        if not self.predict_coarse:
-            return logits[:, 0].float().sigmoid(), None
-        return logits[:, 0].float().sigmoid(), coarse[:, 0].float().sigmoid()
+        return logits, coarse if self.predict_coarse else None
 
     # ---- shared by prediction and training -------------------------------------------------------
 
@@ -336,6 +340,11 @@ def _prepared(maps: Tensor) -> Tensor:
     return maps.to(torch.promote_types(maps.dtype, torch.float32)).contiguous(
         memory_format=torch.channels_last
     )
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    """Turn (R, 1, H, W) logits into (R, H, W) probabilities."""
+    return logits[:, 0].float().sigmoid()
 
 
 def _build_loss(name: str, config: dict | None) -> nn.Module:

@@ -8,6 +8,8 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmseg_pointrend.core.pieces import is_recorded
+
 
 class NotFiniteError(ValueError):
     """NaN or infinity in what a model computes."""
@@ -19,26 +21,57 @@ def is_finite(values: Tensor) -> bool:
     One sum tells, in a fraction of the time of a look at every value; only a sum that is not finite
     may also have overflowed by itself.
     """
-    total = values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
-    return math.isfinite(float(total)) or bool(values.isfinite().all())
+    return math.isfinite(float(_sum(values))) or bool(values.isfinite().all())
 
 
-def require_finite(stage: str, values: Tensor, feature_maps: Sequence[Tensor]) -> None:
-    """Raise an error if logits of a prediction are not finite.
+def _sum(values: Tensor) -> Tensor:
+    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+
+
+class FinitePrediction:
+    """Looks at the logits of a prediction: are they finite?
+
+    On a CPU it looks as they come. An accelerator would have to be waited for each time, so there
+    one look at the end tells about all of them; while a graph is recorded nothing can be looked at.
 
     Args:
-        stage: what made the values.
-        values: logits, any shape.
-        feature_maps: what they were made from; looked at only if the logits are not finite.
-
-    Raises:
-        NotFiniteError: naming the first stage that is not finite.
+        feature_maps: what the logits are made from; looked at only if the logits are not finite.
     """
-    if not is_finite(values):
-        raise NotFiniteError(
-            f"{_first_stage(feature_maps, {stage: values})}; weights of a training that has "
-            "diverged do this, or half precision: take an earlier checkpoint, or float32"
-        )
+
+    def __init__(self, feature_maps: Sequence[Tensor]) -> None:
+        self._feature_maps = feature_maps
+        self._unseen: list[tuple[str, Tensor, Tensor]] = []
+
+    def look(self, stage: str, logits: Tensor) -> None:
+        """Look at logits, any shape, that `stage` has made, now or in the end.
+
+        Raises:
+            NotFiniteError: naming the first stage that is not finite.
+        """
+        if is_recorded(logits.device):
+            return
+        if logits.device.type == "cpu":
+            self._require(stage, logits)
+        else:
+            self._unseen.append((stage, logits, _sum(logits)))
+
+    def finish(self) -> None:
+        """Look at what has not been looked at.
+
+        Raises:
+            NotFiniteError: naming the first stage that is not finite.
+        """
+        unseen, self._unseen = self._unseen, []
+        if unseen and not math.isfinite(float(sum(total for *_, total in unseen))):
+            for stage, logits, _ in unseen:
+                self._require(stage, logits)
+
+    def _require(self, stage: str, logits: Tensor) -> None:
+        if not is_finite(logits):
+            raise NotFiniteError(
+                f"{_first_stage(self._feature_maps, {stage: logits})}; weights of a training that "
+                "has diverged do this, or half precision: take an earlier checkpoint, or float32"
+            )
 
 
 def require_finite_losses(

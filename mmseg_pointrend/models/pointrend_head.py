@@ -12,6 +12,7 @@ from mmseg.utils import SampleList, add_prefix
 from torch import Tensor
 
 from mmseg_pointrend.core import (
+    WAYS,
     Margin,
     PointFeatures,
     PredictPoints,
@@ -37,7 +38,7 @@ from mmseg_pointrend.models.coarse_head import (
     run_coarse_head,
 )
 from mmseg_pointrend.models.feature_maps import check_feature_maps, indices_of
-from mmseg_pointrend.models.finite import require_finite, require_finite_losses
+from mmseg_pointrend.models.finite import FinitePrediction, require_finite_losses
 from mmseg_pointrend.models.known_pixels import count_known_pixels
 from mmseg_pointrend.models.loss_checks import check_head_losses
 from mmseg_pointrend.models.losses import build_losses, masked_losses
@@ -82,6 +83,8 @@ class PointRendHead(BaseModule):
             (of several, the one with the most pixels) before the point head's coarse features are
             read from them. Where the two sizes are equal, nothing changes.
         loss_point: config of the loss on the points, or of several; cross entropy by default.
+        label_rendering: "sparse", "dense" or "auto", by device and free memory; the labels are the
+            same. See `core.render_labels`.
         init_cfg: initialisation of the whole head, rarely needed.
 
     Raises:
@@ -106,6 +109,7 @@ class PointRendHead(BaseModule):
         uncertainty: str | dict | Callable = "logit",
         coarse_at_fine: bool = False,
         loss_point: dict | Sequence[dict] | None = None,
+        label_rendering: str = "auto",
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -114,6 +118,11 @@ class PointRendHead(BaseModule):
         margin = build_margin(uncertainty, self.out_channels)
         self.training_points = build_sampler(training_points)
         self.subdivision = Subdivision(**(subdivision or {}), margin=margin)
+        if label_rendering not in WAYS:
+            raise ValueError(
+                f"label_rendering must be one of {list(WAYS)}, got {label_rendering!r}"
+            )
+        self.label_rendering = label_rendering
         self.coarse_at_fine = coarse_at_fine
         self.coarse_head = MODELS.build(complete_coarse_config(coarse_head, classes))
         check_coarse_head(self.coarse_head)
@@ -161,8 +170,10 @@ class PointRendHead(BaseModule):
         Raises:
             NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
-        rendering = self._rendering(inputs, extra_steps, coarse_logits)
-        return render(*self._watched(rendering, inputs))
+        check = FinitePrediction(inputs)
+        logits = render(*_watched(self._rendering(inputs, extra_steps, coarse_logits), check))
+        check.finish()
+        return logits
 
     def predict_labels(
         self,
@@ -188,8 +199,11 @@ class PointRendHead(BaseModule):
         Raises:
             NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
-        rendering = self._rendering(inputs, extra_steps, coarse_logits)
-        return self._render_labels(self._watched(rendering, inputs), batch_img_metas, input_size)
+        check = FinitePrediction(inputs)
+        rendering = _watched(self._rendering(inputs, extra_steps, coarse_logits), check)
+        labels = self._render_labels(rendering, batch_img_metas, input_size)
+        check.finish()
+        return labels
 
     def coarse_labels(
         self, coarse_logits: Tensor, batch_img_metas: list[dict], input_size: tuple[int, int]
@@ -214,7 +228,9 @@ class PointRendHead(BaseModule):
         coarse = rendering.coarse_logits
         grid = rendering.subdivision.grid_size((coarse.shape[2], coarse.shape[3]))
         warps = [restoring_warp(meta, input_size, grid) for meta in batch_img_metas]
-        return render_labels(*rendering, warps=warps, threshold=self.threshold)
+        return render_labels(
+            *rendering, warps=warps, threshold=self.threshold, way=self.label_rendering
+        )
 
     def render_steps(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Iterator[SubdivisionStep]]:
         """Render, and show every step: the coarse logits and a record of each subdivision step."""
@@ -233,17 +249,6 @@ class PointRendHead(BaseModule):
             lambda points: self.point_logits(features, points),
             self.subdivision.more_steps(extra_steps),
         )
-
-    def _watched(self, rendering: "_Rendering", inputs: Sequence[Tensor]) -> "_Rendering":
-        """Look at the coarse logits now, and at the points' as they come: are they finite?"""
-        require_finite("coarse logits", rendering.coarse_logits, inputs)
-
-        def predict_points(points: Tensor) -> Tensor:
-            logits = rendering.predict_points(points)
-            require_finite("logits of the point head", logits, inputs)
-            return logits
-
-        return rendering._replace(predict_points=predict_points)
 
     def predict(
         self, inputs: Sequence[Tensor], batch_img_metas: list[dict], test_cfg: dict | None = None
@@ -364,6 +369,18 @@ class _Rendering(NamedTuple):
     coarse_logits: Tensor
     predict_points: PredictPoints
     subdivision: Subdivision
+
+
+def _watched(rendering: _Rendering, check: FinitePrediction) -> _Rendering:
+    """Look at the coarse logits, and at the points' as they come."""
+    check.look("coarse logits", rendering.coarse_logits)
+
+    def predict_points(points: Tensor) -> Tensor:
+        logits = rendering.predict_points(points)
+        check.look("logits of the point head", logits)
+        return logits
+
+    return rendering._replace(predict_points=predict_points)
 
 
 def _no_points(points: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ MODULES = [module.name for module in pkgutil.walk_packages(core.__path__, f"{cor
 #: Records, interfaces, types of functions and numbers, which others make or implement.
 NOT_CALLED = {
     "MARGINS", "THRESHOLD", "TRAINING_STRATEGIES", "Bias", "BoundedMargin", "LogitBand", "Margin",
-    "PredictPoints", "Sampler", "Step", "SubdivisionStep", "Warp", "Window", "logit_margin",
+    "PredictPoints", "Sampler", "Step", "SubdivisionStep", "WAYS", "Warp", "Window", "logit_margin",
     "probability_margin",
 }  # fmt: skip
 

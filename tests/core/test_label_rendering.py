@@ -396,6 +396,7 @@ def test_the_dense_way_compiles_as_one_graph(after: list, max_margin: float) -> 
     compiled = torch.compile(render_them, fullgraph=True, dynamic=False, backend="aot_eager")
     for found, expected in zip(compiled(coarse), render_them(coarse), strict=True):
         assert torch.equal(found, expected)
+    torch._dynamo.reset()
 
 
 def test_an_unknown_way() -> None:

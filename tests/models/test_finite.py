@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from unittest import mock
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmseg_pointrend.core import points as core_points
-from mmseg_pointrend.models.finite import NotFiniteError, is_finite
+from mmseg_pointrend.models.finite import FinitePrediction, NotFiniteError, is_finite
 from tests.models.builders import model_config
 
 
@@ -175,3 +176,39 @@ def test_deterministic_algorithms_train_alike(monkeypatch: pytest.MonkeyPatch) -
         torch.use_deterministic_algorithms(False)
     torch.testing.assert_close(found[1], found[0])
     torch.testing.assert_close(found[2], found[1], rtol=0, atol=0)
+
+
+def test_what_an_accelerator_makes_is_looked_at_in_the_end() -> None:
+    """One look tells about all stages, and then the first one that is not finite is named."""
+    check = FinitePrediction([torch.zeros(2)])
+    for stage, value in (("first", 1.0), ("second", math.nan), ("third", math.inf)):
+        check.look(stage, Elsewhere(torch.full((3,), value)))
+    with pytest.raises(NotFiniteError, match="second: 3 of 3 values are NaN or infinite"):
+        check.finish()
+    check.finish()  # what has been told is not told again
+
+
+@pytest.mark.parametrize("value", [3e38, 1.0])
+def test_an_infinite_sum_of_finite_values_is_no_error(value: float) -> None:
+    check = FinitePrediction([])
+    check.look("logits", Elsewhere(torch.full((3,), value)))
+    check.finish()
+
+
+def test_what_is_recorded_cannot_be_looked_at() -> None:
+    check = FinitePrediction([])
+    with mock.patch("torch.compiler.is_compiling", return_value=True):
+        check.look("logits", torch.tensor([math.nan]))
+    check.finish()
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that says it is not on the CPU."""
+
+    @staticmethod
+    def __new__(cls, values: torch.Tensor) -> "Elsewhere":
+        return values.as_subclass(cls)
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("meta")

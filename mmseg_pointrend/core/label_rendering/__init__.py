@@ -16,17 +16,18 @@ are the N most uncertain of the whole grid.
 
 The pixels of the original picture follow from the last grid in the same way. Where most cells are
 mixed, as in random logits, or a margin has no bound, all logits are computed after all, one class
-or a few rows at a time.
+or a few rows at a time. So they are on accelerators, where arithmetic is cheap, while each of many
+small operations, and each result that is waited for, is not.
 
 - `cells`: what lies between four neighbouring pixels.
 - `frame`: the arithmetic of flat indices.
 - `grid`: labels, and the logits of some pixels.
 - `step`: one subdivision step; begin here to follow one pixel.
 - `picture`: from the last grid to the picture.
-- `planes`: the dense way.
+- `planes`: the dense way, which is also that of accelerators.
 - `rendering`: which of these, and in which order.
 """
 
-from mmseg_pointrend.core.label_rendering.rendering import render_labels
+from mmseg_pointrend.core.label_rendering.rendering import WAYS, render_labels
 
-__all__ = ["render_labels"]
+__all__ = ["WAYS", "render_labels"]
