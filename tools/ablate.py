@@ -29,7 +29,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--iterations", type=int, help="of each training (default: the config's)")
     parser.add_argument("--workers", type=int, help="runs at a time (default: 2, with Slurm all)")
-    parser.add_argument("--config", help="a PointRend model's (default: the demo's, on its scenes)")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--config", help="a PointRend model's (default: the demo's, on its scenes)")
+    model.add_argument(
+        "--instance",
+        action="store_true",
+        help="instance masks: the demo's Mask R-CNN with PointRend, on its scenes",
+    )
     parser.add_argument(
         "--slurm",
         metavar="PARTITION",
@@ -46,11 +52,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the sweeps, or list what there is."""
     args = parse_args()
-    from mmseg_pointrend.lab.ablation import describe_sweeps, run_sweeps
+    from mmseg_pointrend.lab.ablation import demo_config, describe_sweeps, run_sweeps
 
     names = None if args.sweeps in ([], ["all"]) else args.sweeps
+    config = args.config or demo_config(args.instance)
     if args.list:
-        print(describe_sweeps(names, args.config, args.cfg_options))
+        print(describe_sweeps(names, config, args.cfg_options))
         return
     try:
         failed = run_sweeps(
@@ -59,7 +66,7 @@ def main() -> None:
             seeds=args.seeds,
             iterations=args.iterations,
             workers=args.workers,
-            config_path=args.config,
+            config_path=config,
             slurm=args.slurm,
             options=args.cfg_options,
         )

@@ -225,7 +225,6 @@ def test_what_is_for_label_maps_is_refused(config: Path, weights: Path, call_too
     for name, *arguments in (
         ("analysis_tools/browse_training.py", config, "--out", "pictures"),
         ("analysis_tools/confusion_matrix.py", config, weights),
-        ("ablate.py", "strategies", "--config", config, "--work-dir", "sweeps"),
         (
             "analysis_tools/draw_training_points.py",
             "--config",

@@ -11,10 +11,12 @@ from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.lab.ablation.results_table import Row, format_cell, mean_and_deviation
 from mmseg_pointrend.lab.ablation.run_sweeps import DEFAULT_CONFIG
 from mmseg_pointrend.lab.ablation.sweeps import SWEEPS, build_sweep
+from mmseg_pointrend.lab.ablation.tasks import SEMANTIC
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reproduce.md"
 RESULTS = PAGE.with_suffix("")
 SEEDS = {0, 1, 2}
+NAMES = list(SWEEPS[SEMANTIC.title])
 
 
 def read_results(sweep: str) -> list[Row]:
@@ -39,7 +41,7 @@ def metric(header: str) -> str:
     return name if name == "mIoU" else f"trimap/mIoU_{name.replace(' ', '')}"
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("sweep", NAMES)
 def test_every_variant_was_run_with_every_seed(sweep: str) -> None:
     trainings = build_sweep(sweep, shipped_config(DEFAULT_CONFIG)).trainings
     variants = {variant for training in trainings for variant in training.variants}
@@ -52,7 +54,7 @@ def test_every_variant_was_run_with_every_seed(sweep: str) -> None:
 
 
 def test_the_cells_are_the_results() -> None:
-    rows = [row for sweep in SWEEPS for row in read_results(sweep)]
+    rows = [row for sweep in NAMES for row in read_results(sweep)]
     # Variants of two sweeps have the same results in both.
     rows = list({(row.variant, row.seed): row for row in rows}.values())
     variants, seen = {row.variant for row in rows}, set()

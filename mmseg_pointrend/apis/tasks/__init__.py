@@ -94,6 +94,14 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def is_pointrend(self, model: dict) -> bool:
+        """Whether a model's config has PointRend where such models have it.
+
+        Args:
+            model: the model's part of a config.
+        """
+
+    @abstractmethod
     def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted | WantedObjects:
         """Say what a job predicts and writes.
 

@@ -81,6 +81,10 @@ class InstanceSegmentation(Task):
             if asked:
                 raise ValueError(f"{name} is for label maps; objects are predicted without it")
 
+    def is_pointrend(self, model: dict) -> bool:
+        """See `Task.is_pointrend`: the mask head, or that of every stage."""
+        return any(_pointrend_heads(model))
+
     def wanted(self, config: Config, model: nn.Module, files: Files) -> WantedObjects:
         """See `Task.wanted`."""
         leaf = next(iter(innermost_datasets(config.test_dataloader.dataset)))
@@ -98,10 +102,14 @@ def _compare_with_coarse(config: Config) -> None:
     known = _of_mmdet(METRICS, "InstanceMaskMetric")
     if not any(_is_a(evaluator, METRICS, known) for evaluator in list_evaluators(config)):
         return
+    for head in _pointrend_heads(config.model):
+        head.setdefault("predict_coarse", True)
+
+
+def _pointrend_heads(model: dict) -> Iterator[dict]:
+    """List the mask heads that are PointRend's."""
     pointrend = _of_mmdet(MODELS, "PointRendMaskHead")
-    for _, head in _class_heads(config.model):
-        if _is_a(head, MODELS, pointrend):
-            head.setdefault("predict_coarse", True)
+    yield from (head for _, head in _class_heads(model) if _is_a(head, MODELS, pointrend))
 
 
 def _is_a(config: dict, registry: Registry, base: type) -> bool:

@@ -8,7 +8,7 @@ from torch import nn
 
 import mmseg_pointrend.evaluation  # registers RefinementMetric
 import mmseg_pointrend.inference.predictions_hook  # noqa: F401 - registers PredictionsHook
-from mmseg_pointrend.apis.configs import names_type
+from mmseg_pointrend.apis.configs import is_pointrend, names_type
 from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
 from mmseg_pointrend.apis.tasks import Files, Task
 from mmseg_pointrend.datasets.found_pictures import find_pictures
@@ -52,6 +52,10 @@ class SemanticSegmentation(Task):
         """See `Task.check_prediction`."""
         if files.score is not None:
             raise ValueError("score is for objects, which models of semantic segmentation lack")
+
+    def is_pointrend(self, model: dict) -> bool:
+        """See `Task.is_pointrend`: the decode head."""
+        return is_pointrend(model)
 
     def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted:
         """See `Task.wanted`."""

@@ -10,11 +10,14 @@ from mmengine.dist import barrier, is_main_process
 
 from mmseg_pointrend.apis.testing import test
 from mmseg_pointrend.apis.training import train
-from mmseg_pointrend.lab.ablation.run_folder import write_whole
+from mmseg_pointrend.lab.ablation.run_folder import training_length, write_whole
+from mmseg_pointrend.lab.ablation.tasks import swept_task
 
 
 def train_and_test(folder: str | Path, launcher: str = "none") -> None:
     """Train what a run's folder asks for, from its last checkpoint on, and do its missing tests.
+
+    Results are in per cent, also those that mmdet gives as shares.
 
     Args:
         folder: see `run_folder`.
@@ -32,11 +35,12 @@ def train_and_test(folder: str | Path, launcher: str = "none") -> None:
         for asked in sorted(folder.glob("tests/*/options.json"))
         if not asked.with_name("result.json").exists()
     ]
-    iterations = Config.fromfile(str(config)).train_cfg.max_iters
-    last, found = training / f"iter_{iterations}.pth", _last_checkpoint(training)
+    settings = Config.fromfile(str(config))
+    (counted, length), unit = training_length(settings), swept_task(settings).unit
+    last, found = training / f"{counted}_{length}.pth", _last_checkpoint(training)
     if found != last:
         # mmengine would validate after the last iteration, which the tests make superfluous.
-        options = {"train_cfg.val_begin": iterations + 1}
+        options = {"train_cfg.val_begin": length + 1}
         train(config, training, resume=found and str(found), options=options, launcher=launcher)
         # The first process writes the checkpoint that all of them load.
         barrier()
@@ -46,7 +50,7 @@ def train_and_test(folder: str | Path, launcher: str = "none") -> None:
         if not measured:
             raise ValueError(f"{asked.parent}: nothing was measured; have the test images labels?")
         if is_main_process():
-            metrics = {metric: round(float(value), 4) for metric, value in measured.items()}
+            metrics = {name: round(unit * float(value), 4) for name, value in measured.items()}
             seconds = round(time.perf_counter() - start, 1)
             text = json.dumps(dict(metrics=metrics, seconds=seconds), indent=2)
             write_whole(asked.with_name("result.json"), text + "\n")

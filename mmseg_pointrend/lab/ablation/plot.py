@@ -16,7 +16,9 @@ from mmseg_pointrend.lab.ablation.results_table import (
 
 _WIDTH = re.compile(r"^trimap/mIoU_(\d+)px$")
 #: With a panel each, as far as they were measured; the table has all.
-_PANEL = re.compile(r"^(mIoU|trimap/mIoU_[28]px|boundary/mIoU_.+)$")
+_PANEL = re.compile(
+    r"^(mIoU|trimap/mIoU_[28]px|boundary/mIoU_.+|\w+/((lvis_)?segm_mAP|segm_mAP_75|boundary_mAP))$"
+)
 #: How many, where there are other metrics only.
 _PANELS = 4
 _COLOR, _GRID = "#1f6f8b", "#d8dbe2"

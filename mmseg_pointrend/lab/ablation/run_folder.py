@@ -16,37 +16,16 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.configs import is_pointrend, load_config
-from mmseg_pointrend.apis.evaluators import ignored_label, list_evaluators, metric_name
-from mmseg_pointrend.lab.ablation.sweeps import HEAD, Training
+from mmseg_pointrend.apis.configs import load_config
+from mmseg_pointrend.apis.evaluators import list_evaluators
+from mmseg_pointrend.apis.tasks import task_of
+from mmseg_pointrend.lab.ablation.sweeps import Training
+from mmseg_pointrend.lab.ablation.tasks import swept_task
 
 #: How many checkpoints a training writes on its way, to go on from.
 CHECKPOINTS = 10
-#: What is measured besides the config's own metrics; the widths have Table 8's (8 and 20 px).
-METRICS = (
-    dict(type="TrimapIoUMetric", widths=(1, 2, 4, 8, 12, 20)),
-    dict(type="BoundaryIoUMetric"),
-)
 #: What a schedule of mmengine counts in iterations.
 _LENGTHS = ("begin", "end", "T_max", "milestones", "step_size")
-#: What a baseline, with a config of its own, has no place for.
-POINTREND_OPTIONS = (
-    *(
-        f"{HEAD}.{key}"
-        for key in (
-            "coarse_head",
-            "point_head",
-            "training_points",
-            "subdivision",
-            "uncertainty",
-            "coarse_at_fine",
-            "loss_point",
-        )
-    ),
-    "model.predict_logits",
-    "model.predict_coarse",
-    "model.output_scale",
-)
 
 
 @dataclass(frozen=True)
@@ -113,25 +92,29 @@ def plan_run(
         seed: seed of the training.
         work_dir: of the config's sweeps.
         config_path: the sweep's config, which `training.config` precedes.
-        iterations: length of the training, >= 2; the config's by default. The schedule scales.
+        iterations: length of the training, >= 2; the config's by default. The schedule scales. Not
+            for a config that counts epochs.
         options: dotted config keys and values that override the file; the variant's precede them.
             A baseline is given those that are not PointRend's.
 
     Raises:
         FileNotFoundError: if there is no such config.
-        ValueError: for fewer than 2 iterations, or a config that does not train by iterations or
-            does not test.
+        ValueError: for fewer than 2 iterations, or iterations of a config that counts epochs, or a
+            config that does not say how long it trains or does not test.
     """
     path = training.config or config_path
     options = options or {}
-    if options and not is_pointrend(load_config(path).model):
-        options = {key: options[key] for key in options if not key.startswith(POINTREND_OPTIONS)}
+    config = load_config(path)
+    task, has_pointrend = swept_task(config), task_of(config).is_pointrend(config.model)
+    if not has_pointrend:
+        lacking = task.pointrend_options
+        options = {key: options[key] for key in options if not key.startswith(lacking)}
     config = load_config(path, options)
     config.merge_from_dict(_scale_schedule(config, iterations))
     config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config)})
-    if is_pointrend(config.model):
+    if has_pointrend:
         # The coarse prediction, where it is wanted, is a variant of its own.
-        config.model.predict_coarse = False
+        config.merge_from_dict({task.switch: False})
     config.merge_from_dict(training.options)
     return Run(
         training.name,
@@ -155,30 +138,49 @@ def merge_runs(runs: Sequence[Run]) -> list[Run]:
 
 def _scale_schedule(config: Config, iterations: int | None) -> dict:
     """Stretch the learning rate's schedule, do not validate on the way, and write checkpoints."""
-    before = (config.get("train_cfg") or {}).get("max_iters")
-    if before is None:
+    unit, before = training_length(config)
+    if unit == "epoch" and iterations is not None:
         raise ValueError(
-            f"config {config.filename} must train by iterations (IterBasedTrainLoop), "
-            "but has no train_cfg.max_iters"
+            f"config {config.filename} trains for {before} epochs, so iterations={iterations} "
+            "cannot be; set train_cfg.max_epochs and param_scheduler instead"
         )
-    iterations = before if iterations is None else iterations
-    if iterations < 2:
-        raise ValueError(f"iterations must be at least 2, got {iterations}")
+    length = before if iterations is None else iterations
+    if unit == "iter" and length < 2:
+        raise ValueError(f"iterations must be at least 2, got {length}")
     options = {
-        "train_cfg.max_iters": iterations,
-        "train_cfg.val_interval": iterations + 1,
-        "default_hooks.checkpoint.interval": max(1, iterations // CHECKPOINTS),
+        f"train_cfg.max_{unit}s": length,
+        "train_cfg.val_interval": length + 1,
+        "default_hooks.checkpoint.by_epoch": unit == "epoch",
+        "default_hooks.checkpoint.interval": max(1, length // CHECKPOINTS),
         # The one before is there while the last is being written.
         "default_hooks.checkpoint.max_keep_ckpts": 2,
     }
+    if length == before:
+        return options
     schedules = config.get("param_scheduler") or []
     alone = isinstance(schedules, dict)
     for number, schedule in enumerate([schedules] if alone else schedules):
         prefix = "param_scheduler" if alone else f"param_scheduler.{number}"
         for key in _LENGTHS:
             if schedule.get(key):
-                options[f"{prefix}.{key}"] = _scale(schedule[key], iterations / before)
+                options[f"{prefix}.{key}"] = _scale(schedule[key], length / before)
     return options
+
+
+def training_length(config: Config) -> tuple[str, int]:
+    """Tell what a config counts, "iter" or "epoch" as in its checkpoints' names, and how many.
+
+    Raises:
+        ValueError: if it does not say how long it trains.
+    """
+    train_cfg = config.get("train_cfg") or {}
+    for unit in ("iter", "epoch"):
+        if train_cfg.get(f"max_{unit}s"):
+            return unit, train_cfg[f"max_{unit}s"]
+    raise ValueError(
+        f"config {config.filename} must say how long it trains: it has no train_cfg.max_iters, and "
+        "no train_cfg.max_epochs"
+    )
 
 
 def _scale(length: int | Sequence[int], factor: float) -> int | list[int]:
@@ -188,16 +190,11 @@ def _scale(length: int | Sequence[int], factor: float) -> int | list[int]:
 
 
 def _evaluators(config: Config) -> list[dict]:
-    """Add `METRICS` to the config's, or replace its own of the same type."""
+    """List what the runs of a config measure."""
     evaluators = list_evaluators(config)
     if not evaluators:
         raise ValueError(f"config {config.filename} must have a test_evaluator")
-    ours = {metric["type"] for metric in METRICS}
-    kept = [dict(evaluator) for evaluator in evaluators if metric_name(evaluator) not in ours]
-    # All metrics leave out the same pixels.
-    ignored = ignored_label(evaluators)
-    void = {} if ignored is None else dict(ignore_index=ignored)
-    return kept + [metric | void for metric in METRICS]
+    return swept_task(config).measure(evaluators)
 
 
 def check_folder(run: Run) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import fcntl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,12 +19,25 @@ from mmseg_pointrend.lab.ablation.run_folder import (
     prepare_folder,
     write_whole,
 )
-from mmseg_pointrend.lab.ablation.sweeps import SWEEPS, Sweep, build_sweep, fitting_sweeps
+from mmseg_pointrend.lab.ablation.sweeps import Sweep, build_sweep, fitting_sweeps, sweeps_of
+from mmseg_pointrend.lab.ablation.tasks import HEADLINES
 from mmseg_pointrend.lab.ablation.workers import last_lines, run_all
-from mmseg_pointrend.lab.scenes import write_scenes
+from mmseg_pointrend.lab.scenes import write_instance_scenes, write_scenes
+from mmseg_pointrend.lab.scenes.instances import CLASSES
 
 #: The model of the demonstration, on generated scenes.
 DEFAULT_CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
+#: The detector of the demonstration, on generated scenes.
+DETECTOR_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb4-1k_demo-scenes-192x384.py"
+
+
+def demo_config(instance: bool = False) -> Path:
+    """Find the config of the demonstration's model, on generated scenes.
+
+    Args:
+        instance: the detector's, not the segmentor's.
+    """
+    return shipped_config(DETECTOR_CONFIG if instance else DEFAULT_CONFIG)
 
 
 def run_sweeps(
@@ -46,12 +59,14 @@ def run_sweeps(
     missing.
 
     Args:
-        names: keys of `SWEEPS`; by default all that the config can take, see `fitting_sweeps`.
+        names: keys of `SWEEPS` for the config's task; by default all that the config can take, see
+            `fitting_sweeps`.
         work_dir: where everything goes; work_dirs/ablation/<config's name> by default.
         seeds: seeds of the trainings.
-        iterations: length of each training; the config's by default.
+        iterations: length of each training; the config's by default. Not for one of epochs.
         workers: runs at a time; 2 by default, under Slurm all.
-        config_path: config of a PointRend model; by default the demonstration's.
+        config_path: config of a segmentor or detector with PointRend; by default the
+            demonstration's segmentor.
         slurm: Slurm partition, where each run is an `srun`; None for this machine.
         options: dotted config keys and values that override the config.
 
@@ -63,14 +78,16 @@ def run_sweeps(
         ValueError: for an unknown sweep, settings out of range, or a `work_dir` that holds runs
             with other settings, is in use or cannot be written.
     """
-    config_path = Path(config_path or shipped_config(DEFAULT_CONFIG))
+    config_path = Path(config_path or demo_config())
     work_dir = Path(work_dir or Path("work_dirs/ablation") / config_path.stem)
+    config = load_config(config_path, options)
+    known = list(sweeps_of(config))
     if names is None:
         names = fitting_sweeps(config_path, options)
-        if left_out := [name for name in SWEEPS if name not in names]:
+        if left_out := [name for name in known if name not in names]:
             print(f"Left out, as no baseline of this config is known: {', '.join(left_out)}")
     if not names:
-        raise ValueError(f"names must have at least one sweep, got none; there are {list(SWEEPS)}")
+        raise ValueError(f"names must have at least one sweep, got none; there are {known}")
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds must be different numbers, at least one, got {list(seeds)}")
     sweeps = {name: build_sweep(name, config_path, options) for name in names}
@@ -86,7 +103,7 @@ def run_sweeps(
             check_folder(run)
         for run in runs:
             prepare_folder(run)
-        _draw_missing_scenes(load_config(config_path, options))
+        _draw_missing_scenes(config)
         failed = _run_unfinished(runs, sweeps, work_dir, workers, slurm, lock)
         for name in _write_tables(runs, sweeps, work_dir):
             print(f"\n{name}\n\n{(work_dir / f'{name}.md').read_text()}")
@@ -105,15 +122,17 @@ def describe_sweeps(
     """List the variants of sweeps, with the paper's table and the options of each.
 
     Args:
-        names: keys of `SWEEPS`; by default all that the config can take, see `fitting_sweeps`.
-        config_path: config of a PointRend model; by default the demonstration's.
+        names: keys of `SWEEPS` for the config's task; by default all that the config can take, see
+            `fitting_sweeps`.
+        config_path: config of a segmentor or detector with PointRend; by default the
+            demonstration's segmentor.
         options: dotted config keys and values that override the config.
 
     Raises:
         FileNotFoundError: if the config does not exist.
         ValueError: for an unknown sweep, or a config that it cannot take.
     """
-    config_path = config_path or shipped_config(DEFAULT_CONFIG)
+    config_path = config_path or demo_config()
     lines = []
     for name in fitting_sweeps(config_path, options) if names is None else names:
         sweep = build_sweep(name, config_path, options)
@@ -192,8 +211,9 @@ def _run_unfinished(
     def tell(run: Run, succeeded: bool) -> None:
         ended.append(run)
         if succeeded:
-            values = run.result({}) or {}
-            state = f"mIoU {values['mIoU']:.2f}" if "mIoU" in values else "done"
+            told = [(name, value) for name, value in (run.result({}) or {}).items()
+                    if name in HEADLINES]  # fmt: skip
+            state = ", ".join(f"{name} {value:.2f}" for name, value in told) or "done"
         else:
             failed.append(run)
             state = f"FAILED, see {run.log}"
@@ -210,6 +230,15 @@ def _draw_missing_scenes(config: Config) -> None:
     """Draw the generated scenes of a config unless its folder holds some."""
     for split in ("train", "test"):
         dataset = config[f"{split}_dataloader"].dataset
-        root = dataset.get("data_root")
-        if dataset.type == "DemoScenesDataset" and not (Path(root) / "scenes.json").exists():
-            write_scenes(root)
+        write = _writer_of_scenes(dataset)
+        if write is not None and not (Path(dataset.data_root) / "scenes.json").exists():
+            write(dataset.data_root)
+
+
+def _writer_of_scenes(dataset: dict) -> Callable[[str], None] | None:
+    """Find what writes a data set; None for one that is not of generated scenes."""
+    if dataset.get("type") == "DemoScenesDataset":
+        return write_scenes
+    # mmdet's class reads them: what tells them from other data is their classes.
+    classes = (dataset.get("metainfo") or {}).get("classes") or ()
+    return write_instance_scenes if tuple(classes) == tuple(CLASSES) else None

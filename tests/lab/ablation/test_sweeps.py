@@ -12,20 +12,22 @@ from torch import nn
 
 from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.core import MARGINS
-from mmseg_pointrend.lab.ablation.run_folder import POINTREND_OPTIONS, merge_runs, plan_run
+from mmseg_pointrend.lab.ablation.run_folder import merge_runs, plan_run
 from mmseg_pointrend.lab.ablation.run_sweeps import DEFAULT_CONFIG
 from mmseg_pointrend.lab.ablation.sweeps import (
     AS_CONFIGURED,
-    POINT_SHARES,
     SWEEPS,
     build_sweep,
     fitting_sweeps,
 )
+from mmseg_pointrend.lab.ablation.sweeps.head_settings import POINT_SHARES
+from mmseg_pointrend.lab.ablation.tasks import SEMANTIC
 
 SCENES = shipped_config(DEFAULT_CONFIG)
 CITYSCAPES = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
 ADE20K = shipped_config("pointrend/pointrend_r101_4xb4-160k_ade20k-512x512.py")
 HEAD = "model.decode_head."
+NAMES = list(SWEEPS[SEMANTIC.title])
 
 
 def variants(name: str, config: Path = SCENES) -> dict[str, dict]:
@@ -61,7 +63,7 @@ def build_all(name: str) -> dict[str, nn.Module]:
     return built
 
 
-@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_variant_builds(name: str) -> None:
     built = build_all(name)
     assert list(built) == list(variants(name)) and len(built) >= 3
@@ -107,10 +109,10 @@ def test_the_config_as_it_is_is_trained_once_for_all_sweeps(tmp_path: Path) -> N
             plan_run(training, 0, tmp_path, SCENES)
             for training in build_sweep(name, SCENES).trainings
         ]
-        for name in SWEEPS
+        for name in NAMES
     }
     own = [run for runs in runs.values() for run in runs if run.training == AS_CONFIGURED]
-    assert len(own) == len(SWEEPS)
+    assert len(own) == len(NAMES)
     assert len({run.folder for run in own}) == len({run.config for run in own}) == 1
     (merged,) = merge_runs(own)
     assert {} in merged.tests and len(merged.tests) == 3 + len(POINT_SHARES) + 2
@@ -211,7 +213,7 @@ def test_what_is_pointrends_is_known() -> None:
     head = keywords(MODELS.get("PointRendHead")) - shared
     expected = {HEAD + name for name in head}
     expected |= {f"model.{name}" for name in keywords(MODELS.get("PointRend"))}
-    assert set(POINTREND_OPTIONS) == expected
+    assert set(SEMANTIC.pointrend_options) == expected
 
 
 def test_the_schedule_scales_and_the_metrics_stay(tmp_path: Path) -> None:
@@ -244,15 +246,15 @@ def test_a_users_own_config(tmp_path: Path) -> None:
         "test_evaluator = dict(type='IoUMetric', ignore_index=7, _delete_=True)\n"
     )
     fitting = fitting_sweeps(child)
-    assert fitting == [name for name in SWEEPS if name not in ("coarse-heads", "boundary-widths")]
-    assert fitting_sweeps(SCENES) == list(SWEEPS)
+    assert fitting == [name for name in NAMES if name not in ("coarse-heads", "boundary-widths")]
+    assert fitting_sweeps(SCENES) == NAMES
     training = build_sweep("uncertainty", child).trainings[0]
     config = Config.fromstring(plan_run(training, 0, tmp_path, child, 100).config, ".py")
     assert config.param_scheduler.end == 100 and config.param_scheduler.milestones == [60, 80]
     assert [metric.ignore_index for metric in config.test_evaluator] == [7, 7, 7]
 
     for text, told in (
-        ("train_cfg = dict(_delete_=True, max_epochs=3)", "must train by iterations"),
+        ("train_cfg = dict(_delete_=True, by_epoch=False)", "must say how long it trains"),
         ("test_evaluator = []", "must have a test_evaluator"),
     ):
         child.write_text(f"_base_ = {str(SCENES)!r}\n{text}\n")
@@ -261,7 +263,9 @@ def test_a_users_own_config(tmp_path: Path) -> None:
 
 
 def test_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="sweep must be one of .*strategies"):
+    with pytest.raises(
+        ValueError, match="sweep of semantic segmentation must be one of .*strategies"
+    ):
         build_sweep("stratgies", SCENES)
     with pytest.raises(ValueError, match="must have a PointRend model"):
         build_sweep("strategies", shipped_config(DEFAULT_CONFIG.replace("pointrend", "fpn", 2)
