@@ -66,6 +66,12 @@ def parse_args() -> argparse.Namespace:
         help="compare with mmsegmentation's PointRend (of an instance model, mmdet's) with the "
         "same weights, or with the same model without PointRend",
     )
+    add(
+        "--count",
+        action="store_true",
+        help="time nothing; count what a GPU would be asked to do: kernel launches, host syncs, "
+        "bytes, memory (needs no GPU)",
+    )
     add("--json", metavar="FILE", help="write everything that was measured there")
     add_unset_option(parser)
     add_config_options(parser)
@@ -76,22 +82,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     args = parse_args()
-    from mmseg_pointrend.lab.benchmark.benchmark import benchmark
+    from mmseg_pointrend.lab.benchmark.report import make_report
     from mmseg_pointrend.lab.benchmark.settings import Settings
-    from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
 
     # The options have the names of the settings.
     options = vars(args)
     json_file = options.pop("json")
     settings = Settings(options=options.pop("cfg_options"), **options)
-    if settings.boxes:
-        from mmseg_pointrend.lab.benchmark.masks.benchmark import benchmark_masks, format_masks
-
-        report = benchmark_masks(settings)
-        print(format_masks(report))
-    else:
-        report = benchmark(settings)
-        print(format_benchmark(report))
+    report, text = make_report(settings)
+    print(text)
     if json_file:
         path = Path(json_file)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,8 @@ import statistics
 import torch
 from mmengine.config import Config
 
-from mmseg_pointrend.lab.benchmark.inputs import NUM_SCENES, Scenes
+from mmseg_pointrend.lab.benchmark.inputs import NUM_SCENES
 from mmseg_pointrend.lab.benchmark.label_agreement import compare_labels
-from mmseg_pointrend.lab.benchmark.models import build_models
 from mmseg_pointrend.lab.benchmark.peak_memory import (
     describe_measurement,
     in_new_process,
@@ -23,12 +22,10 @@ from mmseg_pointrend.lab.benchmark.settings import (
 from mmseg_pointrend.lab.benchmark.stages import StageClock
 from mmseg_pointrend.lab.benchmark.workloads import (
     NETWORK_STAGES,
-    Prediction,
-    TrainingStep,
+    Work,
+    build_works,
     stages_of,
 )
-
-Work = Prediction | TrainingStep
 
 
 def benchmark(settings: Settings) -> dict:
@@ -49,7 +46,7 @@ def benchmark(settings: Settings) -> dict:
     """
     settings = complete_settings(settings)
     config = _prepare_torch(settings)
-    works = _build_works(settings, config)
+    works = build_works(settings, config, StageClock)
     # Makes the coarse logits, too.
     labels = _first_runs(works, settings)
     runs = _time(works, settings)
@@ -57,7 +54,7 @@ def benchmark(settings: Settings) -> dict:
         settings=dataclasses.asdict(settings),
         environment=describe_environment(settings),
         weights=_describe_weights(settings),
-        logits=_describe_logits(settings),
+        logits=describe_logits(settings),
         scenes=min(NUM_SCENES, settings.repeat),
         memory_is=describe_measurement(settings.torch_device),
         models={name: _summarize(runs[name], works[name], settings) for name in works},
@@ -79,18 +76,6 @@ def _prepare_torch(settings: Settings) -> Config:
     if config.get("env_cfg", {}).get("cudnn_benchmark"):
         torch.backends.cudnn.benchmark = True
     return config
-
-
-def _build_works(settings: Settings, config: Config) -> dict[str, Work]:
-    scenes = Scenes(settings, config)
-    works: dict[str, Work] = {}
-    for name, model in build_models(settings, config).items():
-        clock = StageClock(settings.torch_device)
-        if settings.train:
-            works[name] = TrainingStep(model, scenes, settings, clock, config)
-        else:
-            works[name] = Prediction(model, scenes, settings, clock)
-    return works
 
 
 def _first_runs(works: dict[str, Work], settings: Settings) -> dict | None:
@@ -172,7 +157,7 @@ def _measure_memory(settings: Settings, name: str, work: Work) -> dict[str, int]
 def _peak_in_process(settings: Settings, name: str, part: str) -> int:
     # What the compiler itself needs is not meant.
     settings = dataclasses.replace(settings, compile=False)
-    works = _build_works(settings, _prepare_torch(settings))
+    works = build_works(settings, _prepare_torch(settings), StageClock)
     return _peak(works.pop(name), part, settings)
 
 
@@ -191,7 +176,8 @@ def _describe_weights(settings: Settings) -> str:
     return settings.checkpoint or "random"
 
 
-def _describe_logits(settings: Settings) -> str:
+def describe_logits(settings: Settings) -> str:
+    """Say in words which coarse logits are rendered."""
     return {
         "scenes": "made from generated scenes, as a trained network gives them",
         "random": "random numbers, which leave every pixel uncertain: the worst case",

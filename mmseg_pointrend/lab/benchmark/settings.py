@@ -51,6 +51,7 @@ class Settings:
         options: dotted config keys and values that override the file.
         boxes: of instance models, the numbers of boxes whose masks are measured.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
+        count: count what a GPU would be asked to do, and time nothing.
     """
 
     config: str
@@ -71,6 +72,7 @@ class Settings:
     options: dict | None = None
     boxes: tuple[int, ...] = ()
     allow_unset: bool = False
+    count: bool = False
 
     @property
     def torch_device(self) -> torch.device:

@@ -1,15 +1,37 @@
-"""Where a model's time goes: a clock that is stopped at the borders of its parts."""
+"""Which part of a model is at work, and a clock that is stopped at the borders of its parts."""
 
 import functools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
 
-class StageClock:
-    """Measure stages that may lie inside one another; each counts the time spent in it alone.
+class Stages(ABC):
+    """Told which stage of a piece of work begins and ends; they may lie inside one another."""
+
+    @abstractmethod
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Take the block under it for a stage."""
+
+    def wrap(self, owner: object, method: str, name: str) -> None:
+        """Make every call of a method of an object a stage; without such a method do nothing."""
+        function: Callable | None = getattr(owner, method, None)
+        if function is None:
+            return
+
+        @functools.wraps(function)
+        def staged(*args: object, **kwargs: object) -> object:
+            with self.stage(name):
+                return function(*args, **kwargs)
+
+        setattr(owner, method, staged)
+
+
+class StageClock(Stages):
+    """Measure stages; each counts the time spent in it alone, not in those inside it.
 
     So the stages of a run add up to the run. The device is waited for at every border, which on a
     GPU takes away what little the stages would overlap.
@@ -43,19 +65,6 @@ class StageClock:
             self.seconds[name] = self.seconds.get(name, 0.0) + elapsed - inner
             if self._inner:
                 self._inner[-1] += elapsed
-
-    def wrap(self, owner: object, method: str, name: str) -> None:
-        """Measure every call of a method of an object; without such a method do nothing."""
-        function: Callable | None = getattr(owner, method, None)
-        if function is None:
-            return
-
-        @functools.wraps(function)
-        def measure(*args: object, **kwargs: object) -> object:
-            with self.stage(name):
-                return function(*args, **kwargs)
-
-        setattr(owner, method, measure)
 
     def _now(self) -> float:
         if self._device.type == "cuda":

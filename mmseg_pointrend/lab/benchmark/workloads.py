@@ -1,6 +1,7 @@
 """What a benchmark repeats: a prediction or a training step, and the stages it is made of."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from mmengine.config import Config
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 
 from mmseg_pointrend.lab.benchmark.inputs import Scenes
 from mmseg_pointrend.lab.benchmark.models import (
+    build_models,
     coarse_head_of,
     compile_network,
     has_point_head,
     replace_output,
 )
 from mmseg_pointrend.lab.benchmark.settings import Settings
-from mmseg_pointrend.lab.benchmark.stages import StageClock
+from mmseg_pointrend.lab.benchmark.stages import Stages
 
 #: The network proper, before there are coarse logits.
 NETWORK_STAGES = ("backbone", "neck", "coarse head")
@@ -37,12 +39,10 @@ class Prediction:
         model: any model of `build_models`; changed, so that its stages can be measured.
         scenes: what it is given.
         settings: complete ones.
-        clock: measures the stages.
+        clock: is told of the stages.
     """
 
-    def __init__(
-        self, model: nn.Module, scenes: Scenes, settings: Settings, clock: StageClock
-    ) -> None:
+    def __init__(self, model: nn.Module, scenes: Scenes, settings: Settings, clock: Stages) -> None:
         self.model, self.clock = model, clock
         self._scenes, self._settings, self._turn = scenes, settings, 0
         coarse_head = coarse_head_of(model)
@@ -65,13 +65,12 @@ class Prediction:
 
     def run(self) -> list[SegDataSample]:
         """Predict the batch that is in place."""
-        kind = self._settings.torch_device.type
-        with (
-            self.clock.stage("post-processing"),
-            torch.no_grad(),
-            torch.autocast(kind, enabled=self._settings.amp),
-        ):
+        with self.clock.stage("post-processing"), torch.no_grad(), self._precision():
             return self.model(self._images, self._samples, mode="predict")
+
+    def _precision(self) -> AbstractContextManager:
+        device = self._settings.torch_device
+        return torch.autocast(device.type) if self._settings.amp else nullcontext()
 
     def keep_coarse_logits(self) -> None:
         """From now on, start from this batch's feature maps and coarse logits."""
@@ -91,7 +90,7 @@ class TrainingStep:
         model: any model of `build_models`; changed, so that its stages can be measured.
         scenes: what it is given.
         settings: complete ones.
-        clock: measures the stages.
+        clock: is told of the stages.
         config: the whole config.
     """
 
@@ -100,7 +99,7 @@ class TrainingStep:
         model: nn.Module,
         scenes: Scenes,
         settings: Settings,
-        clock: StageClock,
+        clock: Stages,
         config: Config,
     ) -> None:
         self.model, self.clock = model, clock
@@ -118,20 +117,61 @@ class TrainingStep:
 
     def run(self) -> Tensor:
         """Do one step; return the loss."""
-        with self.clock.stage("points and losses"), self._optimizer.optim_context(self.model):
-            loss, _ = self.model.parse_losses(self.model(self._images, self._samples, mode="loss"))
+        with self._optimizer.optim_context(self.model):
+            loss = self.loss()
         with self.clock.stage("optimizer"):
             self._optimizer.update_params(loss)
         return loss.detach()
 
+    def loss(self) -> Tensor:
+        """Compute the loss of the batch that is in place."""
+        with self.clock.stage("points and losses"):
+            return self.model.parse_losses(self.model(self._images, self._samples, mode="loss"))[0]
 
-def stages_of(work: Prediction | TrainingStep) -> tuple[str, ...]:
+    def keep_features(self) -> None:
+        """From now on, start from this batch's feature maps, which have gradients of their own."""
+        with torch.no_grad():
+            features = self.model.extract_feat(self._images)
+        self.model.extract_feat = lambda _: [f.detach().requires_grad_() for f in features]
+
+
+Work = Prediction | TrainingStep
+
+
+def build_works(
+    settings: Settings, config: Config, make_clock: Callable[[torch.device], Stages]
+) -> dict[str, Work]:
+    """Build the models that are asked for, and what is repeated with each.
+
+    Args:
+        settings: complete ones.
+        config: the whole config.
+        make_clock: makes what is told of the stages of one of them.
+
+    Returns:
+        "ours" and, if one is asked for, "upstream" or "coarse".
+
+    Raises:
+        ValueError: as `build_models`.
+    """
+    scenes = Scenes(settings, config)
+    works: dict[str, Work] = {}
+    for name, model in build_models(settings, config).items():
+        clock = make_clock(settings.torch_device)
+        if settings.train:
+            works[name] = TrainingStep(model, scenes, settings, clock, config)
+        else:
+            works[name] = Prediction(model, scenes, settings, clock)
+    return works
+
+
+def stages_of(work: Work) -> tuple[str, ...]:
     """List the stages of a piece of work in the order in which they run."""
     last = TRAINING_STAGES if isinstance(work, TrainingStep) else LABEL_STAGES
     return (*NETWORK_STAGES, *last)
 
 
-def _wrap_features(model: nn.Module, clock: StageClock) -> None:
+def _wrap_features(model: nn.Module, clock: Stages) -> None:
     clock.wrap(model.backbone, "forward", "backbone")
     if model.with_neck:
         clock.wrap(model.neck, "forward", "neck")

@@ -1,1 +1,1 @@
-"""Counting parameters, multiply-adds and activations: `complexity`, stage by stage."""
+"""Counting: parameters, multiply-adds, activations, and what a GPU would be asked to do."""

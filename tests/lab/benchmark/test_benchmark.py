@@ -20,8 +20,9 @@ from mmseg_pointrend.lab.benchmark.settings import (
     complete_settings,
     load_model_config,
 )
+from mmseg_pointrend.lab.benchmark.stages import StageClock
 from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
-from mmseg_pointrend.lab.benchmark.workloads import Prediction, TrainingStep
+from mmseg_pointrend.lab.benchmark.workloads import Prediction, TrainingStep, build_works
 from mmseg_pointrend.lab.counting.complexity import count_complexity
 from mmseg_pointrend.lab.scenes.logits import scene_logits
 from tests.repository.test_configs import NAMES, ROOT, light
@@ -47,7 +48,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def works(settings: Settings) -> tuple[dict, Settings]:
     settings = complete_settings(settings)
-    return benchmark_module._build_works(settings, load_model_config(settings)), settings
+    return build_works(settings, load_model_config(settings), StageClock), settings
 
 
 def predict(work: Prediction, turn: int = 0) -> list:

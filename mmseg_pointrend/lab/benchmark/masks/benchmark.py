@@ -5,7 +5,6 @@ import time
 from dataclasses import asdict, dataclass
 
 import torch
-from mmengine.config import Config
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.lab.benchmark.masks.branches import build_branches
@@ -17,6 +16,7 @@ from mmseg_pointrend.lab.benchmark.peak_memory import (
     measure_peak,
 )
 from mmseg_pointrend.lab.benchmark.settings import Settings, describe_environment
+from mmseg_pointrend.lab.image_shapes import image_shape
 
 #: What mmdet's test pipeline makes of a picture of 480x730.
 _SHAPE, _ORI_SHAPE = (800, 1216), (480, 730)
@@ -47,14 +47,9 @@ def benchmark_masks(settings: Settings) -> dict:
         FileNotFoundError: if there is no such config or checkpoint.
         ValueError: for a model or settings that cannot be measured.
     """
+    check_mask_settings(settings)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    for name in ("compile", "logits"):
-        if getattr(settings, name):
-            raise ValueError(f"{name} is for semantic models; leave it out")
-    for number in settings.boxes:
-        if number < 1:
-            raise ValueError(f"boxes must be >= 1, got {number}")
     measured = [_measure(_Case(settings, number)) for number in settings.boxes]
     return dict(
         settings=asdict(settings),
@@ -64,8 +59,22 @@ def benchmark_masks(settings: Settings) -> dict:
     )
 
 
+def check_mask_settings(settings: Settings) -> None:
+    """Refuse settings that a mask branch does not have.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    for name in ("compile", "logits"):
+        if getattr(settings, name):
+            raise ValueError(f"{name} is for semantic models; leave it out")
+    for number in settings.boxes:
+        if number < 1:
+            raise ValueError(f"boxes must be >= 1, got {number}")
+
+
 def _measure(case: _Case) -> dict:
-    settings, works = case.settings, _build(case)
+    settings, works = case.settings, build_mask_works(case.settings, case.boxes)
     first = {name: work.run() for name, work in works.items()}
     runs: dict[str, list[float]] = {name: [] for name in works}
     for number in range(-settings.warmup, settings.repeat):
@@ -93,22 +102,24 @@ def _measure(case: _Case) -> dict:
     return found
 
 
-def _build(case: _Case) -> dict[str, MaskWork]:
-    settings = case.settings
-    config = _load(settings)
-    shape, ori_shape = settings.shape or _SHAPE, settings.ori_shape or _ORI_SHAPE
+def build_mask_works(settings: Settings, boxes: int) -> dict[str, MaskWork]:
+    """Build the branches that are asked for, "ours" first, and give them so many boxes."""
+    config = prepare_config(settings.config, options=settings.options)
+    shape, ori_shape = shapes_of(settings)
     branches = build_branches(config, settings.versus, settings.checkpoint)
     return {
         name: MaskWork(
-            branch, config, case.boxes, shape, ori_shape, settings.train, settings.amp,
+            branch, config, boxes, shape, ori_shape, settings.train, settings.amp,
             settings.torch_device,
         )
         for name, branch in branches.items()
     }  # fmt: skip
 
 
-def _load(settings: Settings) -> Config:
-    return prepare_config(settings.config, options=settings.options)
+def shapes_of(settings: Settings) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(H, W) of the network's input, and of the masks."""
+    shape = _SHAPE if settings.shape is None else image_shape(settings.shape)
+    return shape, _ORI_SHAPE if settings.ori_shape is None else image_shape(settings.ori_shape)
 
 
 def _memory(case: _Case, name: str, work: MaskWork) -> int:
@@ -121,15 +132,15 @@ def _peak_in_process(case: _Case, name: str) -> int:
     if case.settings.threads is not None:
         torch.set_num_threads(case.settings.threads)
     # A small run loads the libraries' code.
-    _build(_Case(case.settings, 1)).pop(name).run()
-    work = _build(case).pop(name)
+    build_mask_works(case.settings, 1).pop(name).run()
+    work = build_mask_works(case.settings, case.boxes).pop(name)
     return measure_peak(work.run, case.settings.torch_device)
 
 
 def format_masks(report: dict) -> str:
     """Lay a report out as text."""
     settings, environment = report["settings"], report["environment"]
-    shape, ori_shape = settings["shape"] or _SHAPE, settings["ori_shape"] or _ORI_SHAPE
+    shape, ori_shape = shapes_of(Settings(**settings))
     what = "Training step" if settings["train"] else "Prediction"
     lines = [
         f"{what} of the mask branch, {settings['config']}",

@@ -1,5 +1,7 @@
 """What is timed: the masks of boxes in prediction, or their losses and gradients in training."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 from mmdet.models.task_modules import AssignResult, SamplingResult
@@ -38,7 +40,7 @@ class MaskWork:
         device: torch.device,
     ) -> None:
         self._branch, self._device = branch.to(device).train(train), device
-        self._shape, self._ori_shape, self._train, self._amp = shape, ori_shape, train, amp
+        self._shape, self._ori_shape, self.train, self._amp = shape, ori_shape, train, amp
         generator = torch.Generator().manual_seed(0)
         extractor = config.model.roi_head.bbox_roi_extractor
         self._maps = [
@@ -51,31 +53,46 @@ class MaskWork:
         self._boxes = random_boxes(boxes, shape, generator).to(device)
         classes = config.model.roi_head.bbox_head.num_classes
         self._labels = torch.randint(classes, (boxes,), generator=generator).to(device)
+        self._sampled = self._sample() if train else None
 
     def run(self) -> Tensor | None:
         """Do it once: the masks, (R, H, W) bool, or None in training."""
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._amp):
-            found = self._losses() if self._train else self._masks()
+        found = None
+        if self.train:
+            self.loss().backward()
+            self._branch.zero_grad(set_to_none=True)
+        else:
+            found = self.masks()
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return found
 
-    @torch.no_grad()
+    def masks(self) -> Tensor:
+        """Predict the masks: (R, H, W), bool."""
+        with torch.no_grad(), self._precision():
+            return self._masks()
+
+    def loss(self) -> Tensor:
+        """Compute the sum of the losses; the feature maps have gradients."""
+        with self._precision():
+            return self._loss()
+
+    def _precision(self) -> AbstractContextManager:
+        return torch.autocast(self._device.type, torch.bfloat16) if self._amp else nullcontext()
+
     def _masks(self) -> Tensor:
         results = InstanceData(bboxes=self._boxes.clone(), labels=self._labels)
         scale = self._shape[1] / self._ori_shape[1], self._shape[0] / self._ori_shape[0]
         metas = [dict(ori_shape=self._ori_shape, scale_factor=scale)]
         return self._branch.predict_mask(self._maps, metas, [results], rescale=True)[0].masks
 
-    def _losses(self) -> None:
+    def _loss(self) -> Tensor:
         maps = [values.detach().requires_grad_() for values in self._maps]
-        sampled, truths = self._sampled()
+        sampled, truths = self._sampled
         losses = self._branch.mask_loss(maps, [sampled], None, [truths])["loss_mask"]
-        total = torch.stack([v.sum() for name, v in losses.items() if "loss" in name]).sum()
-        total.backward()
-        self._branch.zero_grad(set_to_none=True)
+        return torch.stack([v.sum() for name, v in losses.items() if "loss" in name]).sum()
 
-    def _sampled(self) -> tuple[SamplingResult, InstanceData]:
+    def _sample(self) -> tuple[SamplingResult, InstanceData]:
         """Take the boxes as positive ones of some rectangles."""
         (height, width), boxes = self._shape, self._boxes
         count = min(_TRUTHS, len(boxes))

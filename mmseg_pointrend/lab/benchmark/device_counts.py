@@ -1,0 +1,119 @@
+"""Count what a GPU would be asked to do by a model, stage by stage and beside another model.
+
+Nothing is timed and no GPU is needed: see `counting.pretended_device`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+
+from mmseg_pointrend.lab.benchmark.benchmark import describe_logits
+from mmseg_pointrend.lab.benchmark.settings import (
+    Settings,
+    complete_settings,
+    load_model_config,
+)
+from mmseg_pointrend.lab.benchmark.stages import Stages
+from mmseg_pointrend.lab.benchmark.workloads import TrainingStep, Work, build_works, stages_of
+from mmseg_pointrend.lab.counting.device_counter import DeviceCounter, DeviceWork
+from mmseg_pointrend.lab.counting.pretended_device import DEVICE
+
+#: What is counted of a model: for each stage.
+Counts = dict[str, DeviceWork]
+
+
+class StageCounter(Stages):
+    """Count the device's work in each stage, apart from that in the stages inside it.
+
+    Args:
+        counter: is entered while the stages run.
+
+    Attributes:
+        found: stage -> work since the last `reset`.
+    """
+
+    def __init__(self, counter: DeviceCounter) -> None:
+        self.found: Counts = {}
+        self._counter = counter
+        self._names: list[str] = []
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self.found = {}
+        self._counter.reset()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the block under it."""
+        self._close()
+        self._names.append(name)
+        try:
+            yield
+        finally:
+            self._close()
+            self._names.pop()
+
+    def _close(self) -> None:
+        """Give what was counted up to here to the stage that runs."""
+        work = self._counter.take()
+        if self._names:
+            name = self._names[-1]
+            self.found[name] = self.found.get(name, DeviceWork()) + work
+
+
+def count_work(settings: Settings) -> dict:
+    """Count the device's work in a prediction after the coarse logits, or in a training step.
+
+    A training step is counted from the feature maps on, the gradients of which are its end: what
+    comes before is the same in all models. So is the optimizer.
+
+    Args:
+        settings: what to count; only `config` is needed. The first scene is looked at.
+
+    Returns:
+        `settings`, `logits` in words, and `models`: for each its stages, and of each what
+        `DeviceWork` holds.
+
+    Raises:
+        FileNotFoundError: if there is no such config or checkpoint.
+        ValueError: for settings out of range, or that cannot be counted.
+    """
+    check_countable(settings)
+    settings = complete_settings(settings)
+    config = load_model_config(settings)
+    counter = DeviceCounter()
+    with counter:
+        works = build_works(
+            replace(settings, device=str(DEVICE)), config, lambda _: StageCounter(counter)
+        )
+        models = {name: _count(work) for name, work in works.items()}
+    return dict(settings=asdict(settings), logits=describe_logits(settings), models=models)
+
+
+def check_countable(settings: Settings) -> None:
+    """Refuse what cannot be counted.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for name in ("amp", "compile"):
+        if getattr(settings, name):
+            raise ValueError(f"{name} is not counted; leave it out of a count")
+    if settings.device != "cpu":
+        raise ValueError(f"a count needs no device={settings.device!r}: leave device out")
+
+
+def _count(work: Work) -> dict[str, dict]:
+    work.prepare(0)
+    if isinstance(work, TrainingStep):
+        work.keep_features()
+        work.clock.reset()
+        loss = work.loss()
+        with work.clock.stage("backward"):
+            loss.backward()
+    else:
+        work.keep_coarse_logits()
+        work.clock.reset()
+        work.run()
+    found = work.clock.found
+    return {stage: asdict(found[stage]) for stage in stages_of(work) if stage in found}

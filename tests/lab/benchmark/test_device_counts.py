@@ -1,0 +1,101 @@
+"""What a GPU would be asked to do: ours beside mmsegmentation's, with upper bounds."""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmseg_pointrend.lab.benchmark.device_counts import StageCounter, count_work
+from mmseg_pointrend.lab.benchmark.settings import Settings
+from mmseg_pointrend.lab.counting.device_counter import DeviceCounter
+from mmseg_pointrend.lab.counting.pretended_device import DEVICE
+from tests.repository.test_configs import ROOT
+from tests.shallow import shallow_resnets
+
+SMALL = str(ROOT / "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
+FEW_POINTS = {"model.decode_head.subdivision.num_points": 200}
+ODD = Settings(
+    SMALL, shape=(67, 131), ori_shape=(90, 170), options=FEW_POINTS, versus="upstream", count=True
+)
+
+
+@cache
+def count(**changes: object) -> dict:
+    with shallow_resnets():
+        return count_work(replace(ODD, **changes))["models"]
+
+
+def total(stages: dict, key: str) -> int:
+    return sum(counts[key] for counts in stages.values())
+
+
+def test_upstream_is_counted_operator_by_operator() -> None:
+    """The numbers of mmsegmentation 1.2.2, whatever the size: no way of it depends on values."""
+    for changes in ({}, dict(shape=(64, 64), ori_shape=(64, 64))):
+        upstream = count(**changes)["upstream"]
+        assert set(upstream) == {"rendering", "post-processing"}
+        assert total(upstream, "syncs") == 0
+    steps, grid = 3, (72, 136)
+    rendering = count()["upstream"]["rendering"]
+    assert rendering["launches"] < 40 * steps
+    # The logits of the last grid: nine classes, and as large at least.
+    assert rendering["largest"] == 4 * 9 * grid[0] * grid[1]
+    assert rendering["read"] > rendering["largest"] and rendering["peak"] > rendering["largest"]
+
+
+def test_a_training_step_is_counted_from_the_feature_maps_on() -> None:
+    found = count(train=True, ori_shape=None, shape=(64, 96), batch=2)
+    for stages in found.values():
+        assert set(stages) == {"coarse head", "points and losses", "backward"}
+        assert all(counts["launches"] for counts in stages.values())
+    # mmsegmentation runs its coarse head twice.
+    ours, theirs = (found[name]["coarse head"]["launches"] for name in ("ours", "upstream"))
+    assert theirs == 2 * ours
+
+
+def test_stages_are_told_apart() -> None:
+    counter = DeviceCounter()
+    stages = StageCounter(counter)
+    with counter:
+        x = torch.zeros(4, 4).to(DEVICE)
+        stages.reset()
+        with stages.stage("outer"):
+            y = x + 1
+            with stages.stage("inner"):
+                y = (y * 2).sum()
+            float(y)
+        x + 1
+    assert {name: work.launches for name, work in stages.found.items()} == dict(outer=2, inner=2)
+    assert stages.found["outer"].syncs == 1 and stages.found["inner"].syncs == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(amp=True), "amp is not counted"),
+        (dict(compile=True), "compile is not counted"),
+        (dict(device="cuda"), "a count needs no device='cuda'"),
+    ],
+)
+def test_what_cannot_be_counted_is_named(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        count_work(replace(ODD, **change))
+
+
+def test_the_table(call_tool, tmp_path: Path) -> None:
+    path = tmp_path / "counts.json"
+    printed = call_tool(
+        "benchmark.py", SMALL, "--count", "--versus", "upstream", "--shape", 64, "--json", path
+    )
+    models = json.loads(path.read_text())["models"]
+    lines = [line.split() for line in printed.splitlines()]
+    for stage in ("rendering", "post-processing"):
+        at = lines.index([stage])
+        ours, theirs = (models[name][stage]["launches"] for name in ("ours", "upstream"))
+        assert lines[at + 1][:4] == ["kernel", "launches", str(ours), str(theirs)]
+    launches = [total(models[name], "launches") for name in ("ours", "upstream")]
+    assert lines[lines.index(["total"]) + 1][2:4] == [str(number) for number in launches]
+    assert "nothing was timed" in printed and "host syncs" in printed
