@@ -7,8 +7,9 @@ offers one without compiling.
 import torch
 from torch import Tensor
 
-#: Boxes that are compared with all later ones at a time: a matrix of so many rows is held.
-_BLOCK = 1024
+#: Boxes that are compared with all later ones at a time: a matrix of so many rows is held, and of
+#: these few enough that it stays in a CPU's cache.
+_BLOCK = 256
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
@@ -54,8 +55,10 @@ def _any_row(matrix: Tensor, rows: Tensor) -> Tensor:
 
 def _iou(boxes: Tensor, others: Tensor, offset: int) -> Tensor:
     """IoU of (N, 4) with (M, 4) boxes: (N, M); NaN for two that are empty."""
-    low = torch.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = (high - low + offset).clamp_(min=0).prod(2)
+    # One coordinate at a time: torch is several times slower along a last dimension of two.
+    (left, top, right, bottom), theirs = boxes.T[..., None], others.T[:, None]
+    width = torch.minimum(right, theirs[2]).sub_(torch.maximum(left, theirs[0]))
+    height = torch.minimum(bottom, theirs[3]).sub_(torch.maximum(top, theirs[1]))
+    shared = width.add_(offset).clamp_(min=0).mul_(height.add_(offset).clamp_(min=0))
     one, other = ((found[:, 2:] - found[:, :2] + offset).prod(1) for found in (boxes, others))
-    return shared / (one[:, None] + other[None] - shared)
+    return shared / (one[:, None] + other[None]).sub_(shared)
