@@ -28,8 +28,11 @@ SETTINGS = (
     "mask-rcnn_r50-caffe_fpn_ms-24k_cityscapes",
     "cascade-mask-rcnn_r50-caffe_fpn_ms-3x_coco",
 )
+# Small models for the generated scenes.
+DEMO = "mask-rcnn_r18-small_1xb2-1k_demo-scenes-192x384"
 MY_DATASET = "pointrend-mask-rcnn_r50-caffe_fpn_my-dataset"
 NAMES = [*SETTINGS, *(f"pointrend-{name}" for name in SETTINGS)]
+DEMOS = [DEMO, f"pointrend-{DEMO}"]
 
 
 @cache
@@ -53,16 +56,22 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def small(name: str, data: Path) -> Config:
     """A config on the tiny data, and its model in a width that costs nothing."""
-    options = small_options(load_once(name).model) | data_options(data)
+    if name in DEMOS:  # small as it is
+        options = {"model.roi_head.bbox_head.num_classes": 2}
+        if name == DEMO:
+            options["model.roi_head.mask_head.num_classes"] = 2
+    else:
+        options = small_options(load_once(name).model)
+    options |= data_options(data)
     return prepare_config(ROOT / f"{name}.py", options=options)
 
 
 def test_the_configs_are_these() -> None:
-    assert {path.stem for path in ROOT.glob("*.py")} == {*NAMES, MY_DATASET}
+    assert {path.stem for path in ROOT.glob("*.py")} == {*NAMES, *DEMOS, MY_DATASET}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *DEMOS])
 def test_config_trains_two_steps_and_predicts(name: str, data: Path) -> None:
     """One step with objects, one with a picture that has none; a test of both pictures."""
     config = small(name, data)
@@ -96,7 +105,7 @@ def test_config_trains_two_steps_and_predicts(name: str, data: Path) -> None:
         assert int(found.labels.max()) < 2
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [*SETTINGS, DEMO])
 def test_the_baseline_differs_by_the_mask_head_alone(name: str) -> None:
     ours, baseline = loaded(f"pointrend-{name}").to_dict(), loaded(name).to_dict()
     roi_head, base = ours["model"]["roi_head"], baseline["model"]["roi_head"]

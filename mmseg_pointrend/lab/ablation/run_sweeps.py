@@ -28,7 +28,7 @@ from mmseg_pointrend.lab.scenes.instances import CLASSES
 #: The model of the demonstration, on generated scenes.
 DEFAULT_CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 #: The detector of the demonstration, on generated scenes.
-DETECTOR_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb4-1k_demo-scenes-192x384.py"
+DETECTOR_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb2-1k_demo-scenes-192x384.py"
 
 
 def demo_config(instance: bool = False) -> Path:
