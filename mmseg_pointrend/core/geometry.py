@@ -38,6 +38,10 @@ class AxisTaps:
         """(R, S), bool: where no source pixel counts."""
         return (self.weights == 0).all(2)
 
+    def to(self, device: torch.device | str) -> "AxisTaps":
+        """The same on a device."""
+        return AxisTaps(self.start.to(device), self.weights.to(device))
+
 
 class Step(ABC):
     """One thing that happens to a map: it applies itself, sizes itself, and gives its taps."""
@@ -339,7 +343,7 @@ def warp_taps(
         for step in warp:
             taps = step.compose(taps, axis)
         taps = _inside(taps, size[axis])
-        axes.append(AxisTaps(taps.start.to(device), taps.weights.to(device)))
+        axes.append(taps.to(device))
     return axes[0], axes[1]
 
 

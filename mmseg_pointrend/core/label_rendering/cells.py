@@ -5,12 +5,31 @@ pixels (i - 1, j - 1) and (i, j), so there are (h + 1, w + 1) of them; the outer
 edge. Enlarging s times puts s x s pixels in every cell.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 
-def mixed_cells(labels: Tensor) -> Tensor:
-    """Find the cells whose corners differ: (N, h, w) labels -> (N, h + 1, w + 1) bool."""
+class MixedCells(NamedTuple):
+    """The cells whose corners differ.
+
+    Attributes:
+        flags: (N, h + 1, w + 1) bool.
+        cells: (M,), flat indices of those that are set.
+    """
+
+    flags: Tensor
+    cells: Tensor
+
+    @property
+    def share(self) -> float:
+        """Part of all cells, in [0, 1]."""
+        return len(self.cells) / self.flags.numel()
+
+
+def mixed_cells(labels: Tensor) -> MixedCells:
+    """Find the cells whose corners differ, given the (N, h, w) labels of a grid."""
     num_regions, height, width = labels.shape
     mixed = torch.zeros(num_regions, height + 1, width + 1, dtype=torch.bool, device=labels.device)
     across = labels[:, :, 1:] != labels[:, :, :-1]
@@ -19,7 +38,7 @@ def mixed_cells(labels: Tensor) -> Tensor:
     down = labels[:, 1:] != labels[:, :-1]
     mixed[:, 1:-1, 1:] |= down
     mixed[:, 1:-1, :-1] |= down
-    return mixed
+    return MixedCells(mixed, mixed.flatten().nonzero().squeeze(1))
 
 
 def cell_fractions(scale: int) -> list[float]:

@@ -73,14 +73,16 @@ class Frame:
         """Region of flat indices."""
         return pixels.div(self.framed[0] * self.framed[1], rounding_mode="floor")
 
-    def inside(self, pixels: Tensor) -> Tensor:
+    def inside(self, pixels: Tensor, num_regions: int) -> Tensor:
         """Tell which flat indices do not belong to the frame."""
-        _, y, x = self.split(pixels)
-        return (y >= 0) & (y < self.size[0]) & (x >= 0) & (x < self.size[1])
+        inner = torch.zeros(1, *self.framed, dtype=torch.bool, device=pixels.device)
+        self.inner(inner).fill_(True)
+        return inner.take(pixels if num_regions == 1 else pixels % inner.numel())
 
     def unframed(self, pixels: Tensor) -> Tensor:
-        """Flat index, of pixels that do not belong to the frame, in maps without it."""
+        """Flat index of pixels in maps without the frame, moved into the grid if they lie on it."""
         region, y, x = self.split(pixels)
+        y, x = y.clamp(0, self.size[0] - 1), x.clamp(0, self.size[1] - 1)
         return (region * self.size[0] + y) * self.size[1] + x
 
     @property
@@ -146,4 +148,9 @@ def _split(numbers: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tens
 
 
 def _corners(before: Frame, region: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    return torch.stack([before.pixel(region, i + a, j + b) for a in (-1, 0) for b in (-1, 0)])
+    """(4, M): the pixels (i - 1, j - 1), (i - 1, j), (i, j - 1) and (i, j) of the grid before."""
+    sides = torch.arange(-1, 1, device=i.device)[:, None]
+    y = (i + sides).clamp(0, before.size[0] - 1) + before.origin
+    x = (j + sides).clamp(0, before.size[1] - 1) + before.origin
+    first = (region * before.framed[0] + y) * before.framed[1]
+    return (first[:, None] + x).flatten(0, 1)

@@ -72,11 +72,16 @@ class LabelGrid:
         if self.number is None or self.before is None:
             return self.known, pixels
         number = self.number.take(pixels).long()
-        missing = number < 0
-        unknown, order = pixels[missing].unique(return_inverse=True)
-        if not len(unknown):
+        missing = (number.view(-1) < 0).nonzero().squeeze(1)
+        if not len(missing):
             return self.known, number
-        number[missing] = order + len(self.known)
+        unknown = pixels.reshape(-1).index_select(0, missing)
+        if unknown.device.type == "cpu":
+            unknown, order = unknown.unique(return_inverse=True)
+        else:
+            # That many of them are the same is not worth waiting to hear which.
+            order = torch.arange(len(unknown), device=unknown.device)
+        number.view(-1).index_copy_(0, missing, order + len(self.known))
         return torch.cat([self.known, interpolate(self.before, self.frame, unknown)]), number
 
     def dense_logits(self) -> Tensor:

@@ -32,15 +32,17 @@ def warp_labels(grid: LabelGrid, warp: Warp, regions: Chosen) -> Tensor:
     labels = of_regions(regions, grid.inner_labels)
     if not mixes_pixels(warp, grid.frame.size):
         return warp_map(labels[:, None], warp)[:, 0].contiguous()
-    rows, columns = warp_taps(warp, grid.frame.size, grid.known.dtype, labels.device)
+    # Taps are worked out on the CPU, where nothing has to be waited for.
+    on_cpu = warp_taps(warp, grid.frame.size, grid.known.dtype)
+    rows, columns = (taps.to(labels.device) for taps in on_cpu)
     mixed = _mixed_windows(labels, rows.weights.shape[2], columns.weights.shape[2])
     # The label that no class has marks a mixed window, so that one look tells both.
     mark = torch.iinfo(labels.dtype).max
     windows = labels[:, : mixed.shape[1], : mixed.shape[2]].masked_fill(mixed, mark)
     warped = _pick(_pick(windows, columns.start, 2), rows.start, 1)
-    for outside in (rows.outside[:, :, None], columns.outside[:, None]):
-        if outside.any():
-            warped = warped.masked_fill(outside, 0)
+    for taps, axis in zip(on_cpu, (2, 1), strict=True):
+        if taps.outside.any():
+            warped = warped.masked_fill(taps.outside.unsqueeze(axis).to(warped.device), 0)
     found = (warped == mark).nonzero(as_tuple=True)
     if len(found[0]):
         windows_of = _Windows(grid, regions, mixed, rows, columns)

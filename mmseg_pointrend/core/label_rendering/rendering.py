@@ -132,7 +132,7 @@ def _render_sparsely(
     for left in range(subdivision.steps, 0, -1):
         finer = grid.frame.finer(subdivision.scale_factor).size
         mixed = mixed_cells(grid.inner_labels)
-        share = int(mixed.count_nonzero()) / mixed.numel()
+        share = mixed.share
         if subdivision.max_margin == math.inf:
             share = max(share, subdivision.count_points(finer) / math.prod(finer))
         if share <= max_mixed_share:

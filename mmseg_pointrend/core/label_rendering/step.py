@@ -8,6 +8,7 @@ Part of rendering labels, see `core.label_rendering`. How one pixel fares:
 3. If its margin is among the N smallest, the point head predicts it anew.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mmseg_pointrend.core.geometry import Resize
-from mmseg_pointrend.core.label_rendering.cells import enlarge_cells, repeat_pixels
+from mmseg_pointrend.core.label_rendering.cells import MixedCells, enlarge_cells, repeat_pixels
 from mmseg_pointrend.core.label_rendering.frame import Frame
 from mmseg_pointrend.core.label_rendering.grid import LabelGrid, interpolate
 from mmseg_pointrend.core.pieces import piece_size
@@ -28,7 +29,7 @@ from mmseg_pointrend.core.uncertainty import BoundedMargin, two_largest
 
 def subdivide_labels(
     before: LabelGrid,
-    mixed: Tensor,
+    mixed: MixedCells,
     predict_points: PredictPoints,
     subdivision: Subdivision,
     keep: bool = True,
@@ -37,7 +38,7 @@ def subdivide_labels(
 
     Args:
         before: the grid before.
-        mixed: (N, h + 1, w + 1) bool, its `mixed_cells`.
+        mixed: its mixed cells.
         predict_points: (N, P, 2) points -> (N, K, P) logits.
         subdivision: its `num_points` is a number, its margin a `BoundedMargin`.
         keep: whether logits and bounds of the finer grid are needed, because something follows.
@@ -47,9 +48,9 @@ def subdivide_labels(
     """
     step = _Step(before, before.frame.finer(subdivision.scale_factor), subdivision, keep)
     bounds = Resize(*step.frame.size).apply(before.bounds[:, None])[:, 0]
-    pure = step.frame.inner(repeat_pixels(~mixed, step.frame.scale))
+    pure = step.frame.inner(repeat_pixels(~mixed.flags, step.frame.scale))
 
-    computed = _compute_mixed_cells(step, mixed)
+    computed = _compute_mixed_cells(step, mixed.cells)
     computed += _compute_uncertain_pixels(step, computed, bounds, pure)
     del pure
     if not keep:
@@ -77,6 +78,10 @@ class _Step(NamedTuple):
         return self.subdivision.count_points(self.frame.size)
 
     @property
+    def max_margin(self) -> float:
+        return self.subdivision.max_margin
+
+    @property
     def margin(self) -> BoundedMargin:
         assert isinstance(self.subdivision.margin, BoundedMargin)
         return self.subdivision.margin
@@ -101,14 +106,17 @@ class _Computed:
     logits: Tensor
 
 
-def _measure(step: _Step, pixels: Tensor, logits: Tensor) -> _Computed:
-    """Find labels and margins of pixels (M,) with logits (M, K)."""
+def _measure(step: _Step, pixels: Tensor, logits: Tensor, framed: bool = False) -> _Computed:
+    """Find labels and margins of pixels (M,) with logits (M, K); some may lie on the frame."""
     largest, second, label = two_largest(logits)
     margins = step.margin.of_largest(largest, second, logits)
+    if framed:
+        inside = step.frame.inside(pixels, step.num_regions)
+        margins = torch.where(inside, margins, torch.inf)
     return _Computed(
         pixels,
         label.to(step.before.labels.dtype),
-        margins.masked_fill(~step.frame.inside(pixels), torch.inf),
+        margins,
         largest - second if step.keep else largest.new_empty(0),
         logits if step.keep else logits.new_empty(0, logits.shape[1]),
     )
@@ -127,11 +135,10 @@ def _by_region(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, Tens
 # ---- 1: the cells whose corners do not agree -----------------------------------------------------
 
 
-def _compute_mixed_cells(step: _Step, mixed: Tensor) -> list[_Computed]:
-    """Interpolate all pixels of mixed cells, (N, h + 1, w + 1) bool, part by part."""
+def _compute_mixed_cells(step: _Step, cells: Tensor) -> list[_Computed]:
+    """Interpolate all pixels of the mixed cells, (M,), part by part."""
     before, frame = step.before, step.frame
     num_classes = before.num_classes
-    cells = mixed.flatten().nonzero().squeeze(1)
     corners, first_pixels = frame.corners_and_first_pixels(before.frame, cells)
     offsets = frame.cell_offsets(cells.device)
     logits, number = before.find_logits(corners)
@@ -141,7 +148,8 @@ def _compute_mixed_cells(step: _Step, mixed: Tensor) -> list[_Computed]:
         part = slice(first, first + chunk)
         corners = logits.index_select(0, number[:, part].flatten()).view(4, -1, num_classes)
         rows = enlarge_cells(corners, frame.scale).view(-1, num_classes)
-        parts.append(_measure(step, (first_pixels[part] + offsets).flatten(), rows))
+        pixels = (first_pixels[part] + offsets).flatten()
+        parts.append(_measure(step, pixels, rows, framed=True))
     return parts
 
 
@@ -162,7 +170,7 @@ def _compute_uncertain_pixels(
     more: list[_Computed] = []
     threshold = _nth_smallest_margin(step, computed)
     few = threshold == torch.inf
-    if few.any():
+    if not _surely_enough(step, computed) and few.any():
         # Too few pixels: begin with those that look the most uncertain.
         looked = bounds.masked_fill(~(pure & few[:, None, None]), torch.inf).flatten(1)
         lowest = looked.topk(min(step.num_points, looked.shape[1]), largest=False)
@@ -172,13 +180,21 @@ def _compute_uncertain_pixels(
         pure = pure.flatten(1).index_put((region, index), torch.zeros_like(few[:1]))
         pure = pure.view(bounds.shape)
         threshold = _nth_smallest_margin(step, [*computed, *more])
-    threshold = threshold.clamp(max=step.subdivision.max_margin)
+    threshold = threshold.clamp(max=step.max_margin)
     gap = step.margin.gap_at(threshold, step.before.num_classes)
     # Rounding must not leave a pixel out.
     gap = gap * (1 + 8 * torch.finfo(gap.dtype).eps)
     region, y, x = ((bounds < gap[:, None, None]) & pure).nonzero(as_tuple=True)
     more.append(_compute_pixels(step, region, y * bounds.shape[2] + x))
     return more
+
+
+def _surely_enough(step: _Step, computed: Sequence[_Computed]) -> bool:
+    """Whether N pixels inside of the grid have been computed, as their mere number tells."""
+    (height, width), (framed_height, framed_width) = step.frame.size, step.frame.framed
+    on_frame = framed_height * framed_width - height * width
+    number = sum(len(part.pixels) for part in computed) - on_frame
+    return step.num_regions == 1 and number >= step.num_points
 
 
 def _compute_pixels(step: _Step, region: Tensor, index: Tensor) -> _Computed:
@@ -202,19 +218,21 @@ def _nth_smallest_margin(step: _Step, computed: Sequence[_Computed]) -> Tensor:
 # ---- 3: the point head ---------------------------------------------------------------------------
 
 
-def _choose_pixels(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, Tensor]:
+def _choose_pixels(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, Tensor | None]:
     """Choose each region's N pixels of smallest margin, of those below `max_margin`.
 
     Returns:
         (R, P) flat indices, P being the largest number in any region, and (R, P) bool, False for
-        those that fill up.
+        those that fill up; None if there are none.
     """
     pixels, margins = _by_region(step, computed)
     lowest = margins.topk(min(step.num_points, margins.shape[1]), largest=False, sorted=False)
     chosen = pixels.gather(1, lowest.indices)
-    certain = lowest.values >= step.subdivision.max_margin
-    count = int((~certain).sum(1).max())
     # In the order of the picture, neighbours are read from memory together; what fills up is last.
+    if step.max_margin == torch.inf and step.num_points <= math.prod(step.frame.size):
+        return chosen.sort(dim=1).values, None
+    certain = lowest.values >= step.max_margin
+    count = int((~certain).sum(1).max())
     beyond = torch.iinfo(chosen.dtype).max
     chosen = chosen.masked_fill(certain, beyond).sort(dim=1).values[:, :count]
     asked = chosen < beyond
@@ -222,7 +240,7 @@ def _choose_pixels(step: _Step, computed: Sequence[_Computed]) -> tuple[Tensor, 
 
 
 def _predict(
-    step: _Step, chosen: Tensor, asked: Tensor, predict_points: PredictPoints
+    step: _Step, chosen: Tensor, asked: Tensor | None, predict_points: PredictPoints
 ) -> _Computed:
     """Ask the point head for the chosen pixels, (R, P); `asked` tells which ones count."""
     frame, known = step.frame, step.before.known
@@ -231,6 +249,8 @@ def _predict(
     _, y, x = frame.split(chosen)
     points = pixel_centers(y * frame.size[1] + x, frame.size, known.dtype)
     logits = predict_points(points).transpose(1, 2).to(known.dtype)
+    if asked is None:
+        return _measure(step, chosen.flatten(), logits.flatten(0, 1))
     return _measure(step, chosen[asked], logits[asked])
 
 
@@ -249,8 +269,8 @@ def _assemble(step: _Step, computed: Sequence[_Computed], bounds: Tensor) -> Lab
     number = torch.full((labels.numel(),), -1, dtype=torch.int32, device=labels.device)
     first = 0
     for part in computed:
-        inside = frame.inside(part.pixels)
-        bounds.view(-1)[frame.unframed(part.pixels[inside])] = part.gaps[inside]
+        # On the frame the pixels of a cell are repeated, and so are their gaps.
+        bounds.view(-1)[frame.unframed(part.pixels)] = part.gaps
         last = first + len(part.pixels)
         number[part.pixels] = torch.arange(first, last, dtype=number.dtype, device=number.device)
         first = last
