@@ -28,11 +28,14 @@ SETTINGS = (
     "mask-rcnn_r50-caffe_fpn_ms-24k_cityscapes",
     "cascade-mask-rcnn_r50-caffe_fpn_ms-3x_coco",
 )
-# Small models for the generated scenes.
-DEMO = "mask-rcnn_r18-small_1xb2-1k_demo-scenes-192x384"
+# Small models, for the generated scenes and for real pictures.
+SMALL = tuple(
+    f"mask-rcnn_r18-small_1xb2-1k_{data}"
+    for data in ("demo-scenes-192x384", "pedestrians", "nuclei")
+)
 MY_DATASET = "pointrend-mask-rcnn_r50-caffe_fpn_my-dataset"
 NAMES = [*SETTINGS, *(f"pointrend-{name}" for name in SETTINGS)]
-DEMOS = [DEMO, f"pointrend-{DEMO}"]
+DEMOS = [*SMALL, *(f"pointrend-{name}" for name in SMALL)]
 
 
 @cache
@@ -58,7 +61,7 @@ def small(name: str, data: Path) -> Config:
     """A config on the tiny data, and its model in a width that costs nothing."""
     if name in DEMOS:  # small as it is
         options = {"model.roi_head.bbox_head.num_classes": 2}
-        if name == DEMO:
+        if name in SMALL:
             options["model.roi_head.mask_head.num_classes"] = 2
     else:
         options = small_options(load_once(name).model)
@@ -105,7 +108,7 @@ def test_config_trains_two_steps_and_predicts(name: str, data: Path) -> None:
         assert int(found.labels.max()) < 2
 
 
-@pytest.mark.parametrize("name", [*SETTINGS, DEMO])
+@pytest.mark.parametrize("name", [*SETTINGS, *SMALL])
 def test_the_baseline_differs_by_the_mask_head_alone(name: str) -> None:
     ours, baseline = loaded(f"pointrend-{name}").to_dict(), loaded(name).to_dict()
     roi_head, base = ours["model"]["roi_head"], baseline["model"]["roi_head"]

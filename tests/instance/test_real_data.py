@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 
+from mmseg_pointrend.apis.configs import prepare_config, shipped_config
+from mmseg_pointrend.apis.tasks import task_of
 from mmseg_pointrend.instance import InstanceDataset, InstanceMaskMetric
 
 DATA = os.environ.get("MMSEG_POINTREND_DATA", "")
@@ -28,12 +31,45 @@ def best_of_28(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
     return whole
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["pedestrians", "nuclei"])
-def test_real_annotations_are_read_and_measured(name: str) -> None:
+def find_data(name: str) -> Path:
     folder = Path(DATA) / name
     if not DATA or not folder.is_dir():
         pytest.skip(f"no real pictures: MMSEG_POINTREND_DATA names no folder with {name}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pedestrians", "nuclei"])
+@pytest.mark.parametrize("model", ["mask-rcnn", "pointrend-mask-rcnn"])
+def test_small_models_learn_from_real_pictures_and_predict_them(name: str, model: str) -> None:
+    """A step of training and a picture of the test, as the configs have them."""
+    from mmdet.registry import DATASETS, MODELS
+
+    folder = find_data(name)
+    options = {f"{split}_dataloader.dataset.data_root": str(folder) for split in ("train", "test")}
+    options["test_evaluator.ann_file"] = str(folder / "val.json")
+    path = shipped_config(f"mask_rcnn/{model}_r18-small_1xb2-1k_{name}.py")
+    config = prepare_config(path, options=options)
+    for split in ("train", "test"):
+        task_of(config).check_data(config, split)
+    torch.manual_seed(0)
+    detector = MODELS.build(config.model)
+    detector.init_weights()
+    pictures = DATASETS.build(config.train_dataloader.dataset)
+    batch = detector.data_preprocessor(pseudo_collate([pictures[0], pictures[1]]), True)
+    loss, _ = detector.train().parse_losses(detector(**batch, mode="loss"))
+    loss.backward()
+    assert loss.isfinite() and loss > 0
+    tested = DATASETS.build(config.test_dataloader.dataset)[0]
+    with torch.no_grad():
+        (result,) = detector.eval().test_step(pseudo_collate([tested]))
+    assert result.pred_instances.masks.shape[1:] == result.ori_shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pedestrians", "nuclei"])
+def test_real_annotations_are_read_and_measured(name: str) -> None:
+    folder = find_data(name)
     from mmdet.datasets.transforms import LoadAnnotations
 
     load = LoadAnnotations(with_mask=True)
