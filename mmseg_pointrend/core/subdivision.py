@@ -15,7 +15,7 @@ from torch import Tensor
 from mmseg_pointrend.core.geometry import Resize
 from mmseg_pointrend.core.points import pixel_centers
 from mmseg_pointrend.core.shapes import check_shape, is_integer
-from mmseg_pointrend.core.uncertainty import Margin, logit_margin
+from mmseg_pointrend.core.uncertainty import BoundedMargin, Margin, logit_margin
 
 #: The point head with its features: (N, P, 2) points -> (N, K, P) logits.
 PredictPoints = Callable[[Tensor], Tensor]
@@ -159,23 +159,28 @@ def subdivide(
             logits.shape[2] * subdivision.scale_factor,
             logits.shape[3] * subdivision.scale_factor,
         )
+        # A new tensor, in which the rest of the step may work.
         logits = Resize(*size).apply(logits)
-        margins = subdivision.margin(logits)
+        margin = subdivision.margin
+        if isinstance(margin, BoundedMargin) and not logits.requires_grad:
+            margins = margin(logits, in_place=True)
+        else:
+            margins = margin(logits)
         indices, refined = uncertain_pixels(margins, num_points, subdivision.max_margin)
         points = pixel_centers(indices, size, dtype)
         if indices.shape[1]:
             predicted = predict_points(points).to(logits.dtype)
             all_refined = subdivision.max_margin == math.inf
-            logits = _replaced(logits, indices, None if all_refined else refined, predicted)
+            logits = _replace(logits, indices, None if all_refined else refined, predicted)
         yield SubdivisionStep(logits, points, indices, refined)
 
 
-def _replaced(logits: Tensor, indices: Tensor, refined: Tensor | None, predicted: Tensor) -> Tensor:
+def _replace(logits: Tensor, indices: Tensor, refined: Tensor | None, predicted: Tensor) -> Tensor:
     """Put predicted logits in, those of `refined` points, or of all."""
     flat, indices = logits.flatten(2), indices.unsqueeze(1).expand_as(predicted)
     if refined is not None:
         predicted = torch.where(refined.unsqueeze(1), predicted, flat.gather(2, indices))
-    return flat.scatter(2, indices, predicted).unflatten(2, logits.shape[2:])
+    return flat.scatter_(2, indices, predicted).unflatten(2, logits.shape[2:])
 
 
 def render(

@@ -22,11 +22,12 @@ Margin = Callable[[Tensor], Tensor]
 class BoundedMargin(ABC):
     """A margin that the gap, the difference of the two largest logits, bounds from below."""
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, in_place: bool = False) -> Tensor:
         """Measure logits; for one channel, the distance to a probability of 0.5.
 
         Args:
             logits: (N, K, ...).
+            in_place: see `two_largest`.
 
         Returns:
             (N, ...), >= 0, at least float32, in which differences of float16 do not overflow.
@@ -41,7 +42,7 @@ class BoundedMargin(ABC):
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if logits.shape[1] == 1:
             return self.of_binary(logits[:, 0])
-        largest, second, _ = two_largest(logits)
+        largest, second, _ = two_largest(logits, in_place)
         return self.of_largest(largest, second, logits)
 
     @abstractmethod

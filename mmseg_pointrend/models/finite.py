@@ -62,7 +62,7 @@ class FinitePrediction:
             NotFiniteError: naming the first stage that is not finite.
         """
         unseen, self._unseen = self._unseen, []
-        if unseen and not math.isfinite(float(sum(total for *_, total in unseen))):
+        if unseen and not math.isfinite(float(torch.stack([total for *_, total in unseen]).sum())):
             for stage, logits, _ in unseen:
                 self._require(stage, logits)
 

@@ -23,7 +23,12 @@ from mmseg_pointrend.core.geometry import Crop, Resize, Warp, mixes_pixels, warp
 from mmseg_pointrend.core.label_rendering.grid import Chosen, label_dtype, of_regions
 from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.core.points import pixel_centers
-from mmseg_pointrend.core.subdivision import PredictPoints, Subdivision, uncertain_pixels
+from mmseg_pointrend.core.subdivision import (
+    PredictPoints,
+    Subdivision,
+    most_uncertain_pixels,
+    uncertain_pixels,
+)
 from mmseg_pointrend.core.uncertainty import BoundedMargin, two_largest
 
 #: Rows that a strip has at least, or those around it count too much; and bytes, at most on a CPU,
@@ -89,8 +94,7 @@ class Planes:
 
     def _blocks(self, warp: Warp, regions: Chosen) -> Iterator[slice]:
         """Cut the classes into blocks, of which one is a piece of work."""
-        pixels = [math.prod(size) for size in _sizes(self.size, warp)]
-        plane = max(1, len(of_regions(regions, self.logits)) * max(pixels))
+        plane = max(1, len(of_regions(regions, self.logits)) * _most_pixels(self.size, warp))
         # On a CPU two classes one after the other are faster than the maximum over both.
         piece = piece_size(self.logits.device, self.logits.itemsize, cache=0)
         count = max(1, piece // plane)
@@ -98,12 +102,25 @@ class Planes:
             yield slice(first, first + count)
 
 
-def _sizes(size: tuple[int, int], warp: Warp) -> Iterator[tuple[int, int]]:
-    """Yield the size of a map and what it becomes step by step."""
-    yield size
+def fits_at_once(logits: Tensor, size: tuple[int, int], warp: Warp) -> bool:
+    """Whether a last grid of that size, warped so that pixels mix, is best held as a whole.
+
+    Args:
+        logits: (N, K, h, w), the coarse ones.
+        size: (H, W) of the last grid.
+        warp: what follows.
+    """
+    need = logits.shape[0] * logits.shape[1] * _most_pixels(size, warp)
+    return mixes_pixels(warp, size) and need <= piece_size(logits.device, logits.itemsize, cache=0)
+
+
+def _most_pixels(size: tuple[int, int], warp: Warp) -> int:
+    """Number of pixels of a map, or of the largest map that it becomes."""
+    most = math.prod(size)
     for step in warp:
         size = step.result_size(size)
-        yield size
+        most = max(most, math.prod(size))
+    return most
 
 
 def _best_classes(logits: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
@@ -128,18 +145,20 @@ def subdivide_into_planes(
     scale = subdivision.scale_factor
     size = (logits.shape[2] * scale, logits.shape[3] * scale)
     margins, labels = _measure(logits, subdivision, keep_labels)
-    indices, refined = uncertain_pixels(
-        margins, subdivision.count_points(size), subdivision.max_margin
-    )
+    num_points, refined = subdivision.count_points(size), None
+    if subdivision.max_margin < math.inf:
+        indices, refined = uncertain_pixels(margins, num_points, subdivision.max_margin)
+    else:
+        indices = most_uncertain_pixels(margins, num_points)
     if not indices.shape[1]:
         return dataclasses.replace(without_step(logits), size=size, labels=labels)
     predicted = predict_points(pixel_centers(indices, size, logits.dtype)).to(logits.dtype)
-    certain = subdivision.max_margin < math.inf
     if labels is not None:
         flat, best = labels.flatten(1), predicted.argmax(1).to(labels.dtype)
-        best = torch.where(refined, best, flat.gather(1, indices)) if certain else best
+        if refined is not None:
+            best = torch.where(refined, best, flat.gather(1, indices))
         labels = flat.scatter(1, indices, best).unflatten(1, size)
-    return Planes(logits, size, indices, predicted, refined if certain else None, labels)
+    return Planes(logits, size, indices, predicted, refined, labels)
 
 
 def without_step(logits: Tensor) -> Planes:

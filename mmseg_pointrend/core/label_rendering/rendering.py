@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from mmseg_pointrend.core.geometry import Warp, mixes_pixels, warp_size
+from mmseg_pointrend.core.decision import decide
+from mmseg_pointrend.core.geometry import Warp, mixes_pixels, warp_map, warp_size
 from mmseg_pointrend.core.label_rendering.cells import mixed_cells
-from mmseg_pointrend.core.label_rendering.grid import Chosen, LabelGrid
+from mmseg_pointrend.core.label_rendering.grid import Chosen, LabelGrid, label_dtype
 from mmseg_pointrend.core.label_rendering.picture import warp_labels
 from mmseg_pointrend.core.label_rendering.planes import (
     Planes,
+    fits_at_once,
     subdivide_into_planes,
     without_step,
 )
@@ -86,14 +88,18 @@ def render_labels(
     size = (logits.shape[2], logits.shape[3])
     # N once and for all, as it may depend on the last grid.
     subdivision = dataclasses.replace(subdivision, num_points=subdivision.count_points(size))
+    grid = subdivision.grid_size(size)
     last: LabelGrid | Planes
     if _is_sparse(way, logits, subdivision):
         most = MAX_MIXED_SHARE if way == "auto" else math.inf
         last = _render_sparsely(logits, predict_points, subdivision, warps, most)
+    elif len(set(map(tuple, warps))) == 1 and fits_at_once(logits, grid, warps[0]):
+        logits = warp_map(render(logits, predict_points, subdivision), warps[0])
+        return list(decide(logits, threshold).to(label_dtype(logits.shape[1])))
     else:
         last = _render_densely(logits, predict_points, subdivision, warps)
     found: dict[int, Tensor] = {}
-    for warp, regions in _groups(warps, logits, subdivision.grid_size(size)):
+    for warp, regions in _groups(warps, logits, grid):
         chosen = _choose(regions, logits.device)
         warp = [step.of_regions(chosen, num_regions) for step in warp]
         if isinstance(last, Planes):
