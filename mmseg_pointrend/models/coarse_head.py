@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmseg_pointrend.core import Resize
 from mmseg_pointrend.models.feature_maps import indices_of
-from mmseg_pointrend.models.known_pixels import ignored_loss, modules_of
+from mmseg_pointrend.models.known_pixels import copes_with_ignored, ignored_loss, modules_of
 
 #: What a head makes of the feature maps: logits, or a sequence that begins with them.
 CoarseOutput = Tensor | Sequence[Tensor]
@@ -103,7 +104,7 @@ def coarse_losses(
     """
     # What a head of mmsegmentation has, which is not typed.
     theirs: Any = head
-    if bool((labels == theirs.ignore_index).all()):
+    if not _copes_with_ignored(theirs) and bool((labels == theirs.ignore_index).all()):
         # Several of mmsegmentation's losses fail on a batch in which every pixel is ignored.
         outputs = [output] if isinstance(output, Tensor) else output
         zero = torch.stack([ignored_loss(values) for values in outputs]).sum()
@@ -111,6 +112,13 @@ def coarse_losses(
     if theirs.align_corners:
         output = _enlarge(output, (labels.shape[2], labels.shape[3]))
     return theirs.loss_by_feat(output, data_samples)
+
+
+def _copes_with_ignored(head: Any) -> bool:
+    """Whether a head's losses need no look at the labels: the usual ones, of all pixels."""
+    usual = getattr(type(head), "loss_by_feat", None) is BaseDecodeHead.loss_by_feat
+    losses = modules_of(head.loss_decode)
+    return usual and head.sampler is None and all(map(copes_with_ignored, losses))
 
 
 def _enlarge(output: CoarseOutput, size: tuple[int, int]) -> CoarseOutput:

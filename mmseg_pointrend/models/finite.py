@@ -92,6 +92,9 @@ def require_finite_losses(
     """
     if any(values.dtype == torch.float16 for values in logits.values()):
         return
+    # One look tells about all: an accelerator has to be waited for each time.
+    if not losses or math.isfinite(float(torch.stack([_sum(v) for v in losses.values()]).sum())):
+        return
     broken = next((name for name, value in losses.items() if not is_finite(value)), None)
     if broken is not None:
         value, stage = float(losses[broken].detach().sum()), _first_stage(feature_maps, logits)

@@ -58,6 +58,8 @@ class KnownPixelsLoss(nn.Module):
         if reduction_override is not None:
             arguments["reduction_override"] = reduction_override  # type: ignore[assignment]
             return self.loss(logits, labels, ignore_index=ignore_index, **arguments)
+        if leaves_ignored_out(self.loss):
+            return self.loss(logits, labels, ignore_index=ignore_index, **arguments)
         known = labels != ignore_index
         if not bool(known.any()):
             return ignored_loss(logits)
@@ -94,6 +96,25 @@ def apply_to_known(
     no_label = None if isinstance(loss, LovaszLoss) else -100
     value = loss(known_logits, known_labels, ignore_index=no_label, **arguments)
     return value.mean() if value.dim() and _is_mean_over_images(loss) else value
+
+
+def leaves_ignored_out(loss: nn.Module) -> bool:
+    """Whether a loss is 0, with a gradient graph, in ignored pixels, also where all are ignored.
+
+    Nobody has to look then whether there are known ones, for which an accelerator would have to be
+    waited for: the usual loss, a cross entropy after softmax, without class weights.
+    """
+    return (
+        type(loss) is CrossEntropyLoss
+        and not (loss.use_sigmoid or loss.use_mask)
+        and loss.class_weight is None
+        and loss.reduction == "mean"
+    )
+
+
+def copes_with_ignored(loss: nn.Module) -> bool:
+    """Whether a decode head's loss, see `count_known_pixels`, leaves ignored pixels out."""
+    return isinstance(loss, KnownPixelsLoss) and leaves_ignored_out(loss.loss)
 
 
 def _counts_right(loss: nn.Module) -> bool:

@@ -5,7 +5,12 @@ from collections.abc import Iterable, Sequence
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_pointrend.models.known_pixels import apply_to_known, at_least_float32, ignored_loss
+from mmseg_pointrend.models.known_pixels import (
+    apply_to_known,
+    at_least_float32,
+    ignored_loss,
+    leaves_ignored_out,
+)
 from mmseg_pointrend.models.loss_checks import check_loss
 
 
@@ -49,10 +54,14 @@ def masked_losses(
         each loss by its name; losses of equal name are added up, as mmsegmentation does for pixels.
     """
     logits, known = at_least_float32(logits), labels != ignore_index
-    some = bool(known.any())
     values: dict[str, Tensor] = {}
     for loss in losses:
-        value = apply_to_known(loss, logits, labels, known) if some else ignored_loss(logits)
+        if leaves_ignored_out(loss):
+            value = loss(logits, labels.long(), avg_factor=known.sum(), ignore_index=ignore_index)
+        elif bool(known.any()):
+            value = apply_to_known(loss, logits, labels, known)
+        else:
+            value = ignored_loss(logits)
         name = str(loss.loss_name)
         values[name] = values[name] + value if name in values else value
     return values
