@@ -105,7 +105,7 @@ def leaves_ignored_out(loss: nn.Module) -> bool:
     waited for: the usual loss, a cross entropy after softmax, without class weights.
     """
     return (
-        type(loss) is CrossEntropyLoss
+        isinstance(loss, CrossEntropyLoss)
         and not (loss.use_sigmoid or loss.use_mask)
         and loss.class_weight is None
         and loss.reduction == "mean"
