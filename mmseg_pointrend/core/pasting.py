@@ -3,13 +3,17 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mmseg_pointrend.core.decision import THRESHOLD
+from mmseg_pointrend.core.pieces import is_recorded, piece_size
 from mmseg_pointrend.core.shapes import check_same_first, check_shape
 
-#: Pixels that one chunk of work may hold: on a CPU few enough to stay in a cache.
-_CHUNK_ON_CPU, _CHUNK = 1 << 18, 1 << 24
+#: Bytes of a piece of work on a CPU, one for each pixel.
+_CACHE = 1 << 18
+#: Floats for each pixel of a window: its place in the box, and what is read there.
+_FLOATS = 4
 
 
 @torch.no_grad()
@@ -46,14 +50,62 @@ def paste_masks(
     if not threshold > 0:
         raise ValueError(f"threshold must be above 0, got {threshold}")
     probabilities = probabilities.to(torch.promote_types(probabilities.dtype, torch.float32))
+    paste = _paste_lines if boxes.device.type == "cpu" else _paste_windows
+    return paste(probabilities, boxes, size, threshold)
+
+
+def _paste_windows(
+    probabilities: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float
+) -> Tensor:
+    """Decide about windows of one size around the boxes, all at once: for accelerators.
+
+    One number is asked for, how large the largest window is.
+    """
+    masks = torch.zeros(len(boxes), *size, dtype=torch.bool, device=boxes.device)
+    boxes = boxes.to(probabilities.dtype)
+    covers = (
+        (boxes[:, 2:] > boxes[:, :2]) & boxes[:, :2].isfinite() & boxes[:, 2:].isfinite()
+    ).all(1, keepdim=True)
+    # What covers nothing lies far outside of the picture.
+    boxes = boxes.masked_fill(~covers, -2.0)
+    # The map fades over half of its pixels beyond the box.
+    fade = (boxes[:, 2:] - boxes[:, :2]) / (2 * min(probabilities.shape[1:])) + 1
+    first, behind = (boxes[:, :2] - fade).floor(), (boxes[:, 2:] + fade).ceil()
+    sides = (size[1], size[0])
+    if len(boxes) and not is_recorded(boxes.device):
+        largest = (behind - first).amax(0).tolist()
+        sides = (int(min(size[1], largest[0])), int(min(size[0], largest[1])))
+    count = max(1, piece_size(boxes.device) // max(1, _FLOATS * sides[0] * sides[1]))
+    for part in (slice(i, i + count) for i in range(0, len(boxes), count)):
+        axes = []
+        for axis, side in enumerate(sides):
+            start = first[part, axis, None].clamp(0, size[1 - axis] - side)
+            pixels = start + torch.arange(side, device=boxes.device)
+            low, high = boxes[part, axis, None], boxes[part, axis + 2, None]
+            # -1 and 1 are the sides of the box.
+            place = ((pixels - (low - 0.5)) / (high - low)).mul_(2).sub_(1).clamp_(-2, 2)
+            axes.append((pixels.long(), place.masked_fill_(~covers[part], -2)))
+        (columns, x), (rows, y) = axes
+        shape = (len(rows), rows.shape[1], columns.shape[1])
+        grid = torch.stack([x[:, None].expand(shape), y[:, :, None].expand(shape)], dim=3)
+        found = F.grid_sample(probabilities[part, None], grid, align_corners=False)[:, 0]
+        box = torch.arange(len(rows), device=boxes.device)[:, None, None]
+        masks[part][box, rows[:, :, None], columns[:, None]] = found >= threshold
+    return masks
+
+
+def _paste_lines(
+    probabilities: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float
+) -> Tensor:
+    """Decide about the pixels that lie in the boxes, some lines of them at a time: for CPUs."""
     masks = torch.zeros(len(boxes), *size, dtype=torch.bool, device=boxes.device)
     rows = _lines(boxes, 1, size[0], probabilities)
     columns = _lines(boxes, 0, size[1], probabilities)
     # Rows first: (lines, w).
     values = rows.blend(probabilities[rows.box, rows.low], probabilities[rows.box, rows.high])
     counts, starts = columns.counts[rows.box], columns.starts[rows.box]
-    chunk = _CHUNK_ON_CPU if boxes.device.type == "cpu" else _CHUNK
-    for part in torch.arange(len(values), device=boxes.device).split(max(1, chunk // size[1])):
+    count = max(1, piece_size(boxes.device, 1, _CACHE) // size[1])
+    for part in torch.arange(len(values), device=boxes.device).split(count):
         row = part.repeat_interleave(counts[part])
         behind = counts[part].cumsum(0) - counts[part]
         along = torch.arange(len(row), device=row.device)

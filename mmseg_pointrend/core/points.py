@@ -252,21 +252,23 @@ def _taps(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         (N, P, 4) flat indices y * w + x, and (N, P, 4) shares, 0 for pixels outside of the map,
         whose index is that of some pixel.
     """
-    height, width = size
-    x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
-    left, top = x.floor(), y.floor()
-    right_share, lower_share = x - left, y - top
-    indices, shares = [], []
-    for row, share_y in ((top, 1 - lower_share), (top + 1, lower_share)):
-        for column, share_x in ((left, 1 - right_share), (left + 1, right_share)):
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            shares.append(share_x * share_y * inside)
-            # Set to 0 also where a coordinate is NaN.
-            row_there, column_there = (
-                side.masked_fill(~inside, 0).long() for side in (row, column)
-            )
-            indices.append(row_there * width + column_there)
-    return torch.stack(indices, dim=2), torch.stack(shares, dim=2)
+    rows, row_shares = _axis_taps(points[..., 1], size[0])
+    columns, column_shares = _axis_taps(points[..., 0], size[1])
+    index = (rows * size[1])[:, None] + columns
+    shares = row_shares[:, None] * column_shares
+    return index.flatten(0, 1).movedim(0, 2), shares.flatten(0, 1).movedim(0, 2)
+
+
+def _axis_taps(coordinates: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Find the two pixels around (N, P) coordinates of one axis: (2, N, P), and what they count."""
+    position = coordinates * size - 0.5
+    low = position.floor()
+    pixels = torch.stack([low, low + 1])
+    share = position - low
+    there = pixels.clamp(0, size - 1)
+    # Of a coordinate that is NaN the share is NaN, too.
+    shares = torch.stack([1 - share, share]) * (there == pixels)
+    return there.nan_to_num(0.0).long(), shares
 
 
 def _check_map_and_points(name: str, values: Tensor, layout: str, points: Tensor) -> None:

@@ -1,5 +1,6 @@
 """Regions of images, such as the boxes of instances, and the points in them (paper, sec. 4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +19,11 @@ class Regions:
         boxes: (R, 4), (left, top, right, bottom) in shares of the image's width and height: [0, 1]
             is what the feature maps cover, padding included.
         images: (R,), int64, the image of each box, in [0, B).
+        counts: how many boxes each image has, if they come image by image and that is known: an
+            accelerator does not have to be asked then.
 
     Raises:
-        ValueError: for shapes other than these.
+        ValueError: for shapes other than these, or counts of other boxes.
 
     Example:
         >>> regions = Regions(torch.tensor([[0.5, 0.0, 1.0, 0.5]]), torch.tensor([0]))
@@ -30,23 +33,33 @@ class Regions:
 
     boxes: Tensor
     images: Tensor
+    counts: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         check_shape("boxes", self.boxes, "(R, 4)")
         check_shape("images", self.images, "(R,)")
         check_same_first("boxes", self.boxes, "images", self.images)
+        if self.counts is not None and sum(self.counts) != len(self.boxes):
+            raise ValueError(f"counts must add up to {len(self.boxes)} boxes, got {self.counts}")
 
     @classmethod
-    def from_pixels(cls, boxes: Tensor, images: Tensor, size: tuple[int, int]) -> "Regions":
+    def from_pixels(
+        cls,
+        boxes: Tensor,
+        images: Tensor,
+        size: tuple[int, int],
+        counts: Sequence[int] | None = None,
+    ) -> "Regions":
         """Make regions of boxes in pixels.
 
         Args:
             boxes: (R, 4), (left, top, right, bottom), pixels; pixel i covers [i, i + 1].
             images: (R,), int64, the image of each box.
             size: (H, W) of the images, pixels.
+            counts: how many boxes each image has, if that is known.
 
         Raises:
-            ValueError: for shapes other than these.
+            ValueError: for shapes other than these, or counts of other boxes.
 
         Example:
             >>> box = torch.tensor([[4.0, 0.0, 8.0, 2.0]])
@@ -55,7 +68,9 @@ class Regions:
         """
         check_shape("boxes", boxes, "(R, 4)")
         height, width = size
-        return cls(boxes / boxes.new_tensor([width, height, width, height]), images)
+        # Not by a tensor of the sizes, which would be copied to an accelerator.
+        shares = torch.stack([boxes[:, 0::2] / width, boxes[:, 1::2] / height], dim=2)
+        return cls(shares.flatten(1), images, counts)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -73,7 +88,7 @@ class Regions:
             ValueError: for points of another shape.
         """
         corner, sides = self._corner_and_sides(points)
-        return corner + points * sides
+        return torch.addcmul(corner, points, sides)
 
     def from_image(self, points: Tensor) -> Tensor:
         """Find where points of the images lie in the regions; the inverse of `to_image`.
@@ -102,7 +117,8 @@ class Regions:
             (R, C, P), see `core.point_sample`.
 
         Raises:
-            ValueError: for shapes other than these, or a region of an image that is not there.
+            ValueError: for shapes other than these, or a region of an image that is not there;
+                for that an accelerator is not asked where it can do without.
         """
         check_shape("features", features, "(B, C, h, w)")
         points = self.to_image(points)
@@ -114,12 +130,24 @@ class Regions:
             return sample_rows(features.to(dtype), self.images, points.to(dtype))
         count = points.shape[1]
         if len(features) == 1:
-            self._check_images(1)
+            if points.device.type == "cpu":
+                self._check_images(1)
             found = point_sample(features, points.reshape(1, -1, 2))
             return found.view(found.shape[1], len(self), count).transpose(0, 1)
+        if self.counts is not None:
+            return self._sample_by_image(features, points, self.counts)
         slots = find_slots(self.images, len(features))
         found = point_sample(features, slots.table(points, 0.0).flatten(1, 2))
         return found.unflatten(2, (slots.shape[1], count))[slots.row, :, slots.column]
+
+    def _sample_by_image(self, features: Tensor, points: Tensor, counts: Sequence[int]) -> Tensor:
+        if len(counts) != len(features):
+            raise ValueError(f"features of {len(features)} images, counts of {len(counts)}")
+        found = []
+        for maps, own in zip(features.split(1), points.split(counts), strict=True):
+            sampled = point_sample(maps, own.reshape(1, -1, 2))
+            found.append(sampled.view(maps.shape[1], *own.shape[:2]).transpose(0, 1))
+        return torch.cat(found)
 
     def _check_images(self, count: int) -> None:
         if len(self) and not 0 <= int(self.images.min()) <= int(self.images.max()) < count:

@@ -18,10 +18,9 @@ from mmseg_pointrend.core import (
     Regions,
     Subdivision,
     lasting_steps,
-    pixel_centers,
 )
 from mmseg_pointrend.instance.coarse_mask_head import PointRendCoarseMaskHead
-from mmseg_pointrend.instance.mask_targets import coarse_targets, point_targets
+from mmseg_pointrend.instance.mask_targets import coarse_targets, point_targets, true_masks
 from mmseg_pointrend.models.feature_maps import channels_of, check_feature_maps, indices_of
 from mmseg_pointrend.models.finite import FinitePrediction, require_finite_losses
 from mmseg_pointrend.models.parts import (
@@ -32,8 +31,8 @@ from mmseg_pointrend.models.parts import (
 )
 from mmseg_pointrend.models.point_mlp import PointMLP
 
-#: Boxes whose coarse masks are predicted at a time.
-_COARSE_CHUNK = 64
+#: Boxes whose coarse masks are predicted at a time on a CPU.
+_COARSE_CHUNK_ON_CPU = 64
 #: Features of points that are worked on at a time: on a CPU few enough to stay in a cache.
 _CHUNK_ON_CPU, _CHUNK = 1 << 20, 1 << 26
 
@@ -45,17 +44,19 @@ class Boxes(NamedTuple):
         rois: (R, 5): the image's number in the batch, left, top, right, bottom, pixels.
         labels: (R,), int64, the class of each.
         strides: of the feature maps that there are.
+        counts: how many boxes each image has, if they come image by image.
     """
 
     rois: Tensor
     labels: Tensor
     strides: Sequence[int]
+    counts: Sequence[int] | None = None
 
     def regions(self, features: Tensor, index: int) -> Regions:
         """Say where the boxes lie in the feature map of a number."""
         stride = self.strides[index]
         size = (features.shape[2] * stride, features.shape[3] * stride)
-        return Regions.from_pixels(self.rois[:, 1:], self.rois[:, 0].long(), size)
+        return Regions.from_pixels(self.rois[:, 1:], self.rois[:, 0].long(), size, self.counts)
 
     def part(self, chosen: slice | Tensor) -> "Boxes":
         """Take some of the boxes."""
@@ -190,8 +191,9 @@ class PointRendMaskHead(BaseModule):
             points = self.training_points(own, self.subdivision.margin)
         features = self.point_features(inputs, coarse_logits, boxes)
         point_logits = self.point_logits(features, boxes.labels, points)
-        coarse_truth = coarse_targets(sampling_results, gt_instances, tuple(own.shape[2:]))
-        point_truth = point_targets(sampling_results, gt_instances, points)
+        truth = list(true_masks(sampling_results, gt_instances))
+        coarse_truth = coarse_targets(truth, tuple(own.shape[2:]))
+        point_truth = point_targets(truth, points)
         losses = dict(
             loss_mask=_apply(self.loss_mask, own, coarse_truth),
             loss_point=_apply(self.loss_point, point_logits, point_truth),
@@ -199,7 +201,7 @@ class PointRendMaskHead(BaseModule):
         stages = {"coarse logits": own, "logits of the point head": point_logits}
         require_finite_losses(losses, inputs, stages)
         hits = (point_logits[:, 0] > 0) == (point_truth > 0.5)
-        return losses | dict(acc_point=100 * hits.float().mean())
+        return losses | dict(acc_point=100 * hits.mean(dtype=torch.float32))
 
     # ---- prediction ------------------------------------------------------------------------------
 
@@ -226,7 +228,7 @@ class PointRendMaskHead(BaseModule):
             NotFiniteError: if logits are NaN or infinite, naming the stage.
         """
         subdivision, check = self._fixed(steps), FinitePrediction(inputs)
-        for chosen, outer in boxes.parts(_COARSE_CHUNK):
+        for chosen, outer in boxes.parts(self._coarse_boxes_at_a_time(boxes.rois.device)):
             coarse_logits = self.coarse_prediction(inputs, outer)
             check.look("coarse logits of the masks", coarse_logits)
             for part, inner in outer.parts(count):
@@ -246,6 +248,12 @@ class PointRendMaskHead(BaseModule):
         most = _CHUNK_ON_CPU if device.type == "cpu" else _CHUNK
         points = self.subdivision.count_points(self.coarse_head.output_size)
         return max(1, most // (points * sum(channels_of(self.point_head))))
+
+    def _coarse_boxes_at_a_time(self, device: torch.device) -> int:
+        if device.type == "cpu":
+            return _COARSE_CHUNK_ON_CPU
+        head = self.coarse_head
+        return max(1, _CHUNK // (math.prod(head.roi_feat_size) * sum(channels_of(head))))
 
     def steps_for(self, sides: Tensor) -> Tensor:
         """Find how many subdivision steps give boxes a grid that is as fine as their pixels.
@@ -300,8 +308,9 @@ class PointRendMaskHead(BaseModule):
         check_feature_maps(inputs, self.coarse_head, self.point_head)
         size, index = self.coarse_head.roi_feat_size, self.coarse_head.in_index
         maps = inputs[index]
-        everything = torch.arange(size[0] * size[1], device=maps.device)
-        points = pixel_centers(everything[None], size, boxes.rois.dtype)
+        dtype = torch.promote_types(boxes.rois.dtype, torch.float32)
+        y, x = ((torch.arange(n, dtype=dtype, device=maps.device) + 0.5) / n for n in size)
+        points = torch.stack([x.expand(size), y[:, None].expand(size)], dim=2).flatten(0, 1)
         read = boxes.regions(maps, index).point_sample
         features = read(maps, points.expand(len(boxes.rois), -1, -1))
         return self.coarse_head(features.unflatten(2, size))

@@ -32,7 +32,8 @@ class _PointRendMasks:
     ) -> dict:
         rois = bbox2roi([result.pos_priors for result in sampling_results])
         labels = torch.cat([result.pos_gt_labels for result in sampling_results])
-        boxes = Boxes(rois, labels, self._strides)
+        counts = [len(result.pos_priors) for result in sampling_results]
+        boxes = Boxes(rois, labels, self._strides, counts)
         return dict(loss_mask=head.loss(inputs, boxes, sampling_results, gt_instances))
 
     # ---- prediction ------------------------------------------------------------------------------
@@ -60,13 +61,14 @@ class _PointRendMasks:
         for number, (meta, results) in enumerate(zip(batch_img_metas, results_list, strict=True)):
             height, width = meta["ori_shape"][:2]
             # Missing where the pipeline does not resize.
-            scale = results.bboxes.new_tensor(meta.get("scale_factor", (1.0, 1.0))).repeat(2)
+            across, down = map(float, meta.get("scale_factor", (1.0, 1.0)))
             boxes = results.bboxes
             if rescale:
-                results.bboxes = boxes / scale
+                # Not by a tensor, which would be copied to an accelerator.
+                scaled = torch.stack([boxes[:, 0::2] / across, boxes[:, 1::2] / down], dim=2)
+                results.bboxes = scaled.flatten(1)
             else:
-                width = round(width * float(scale[0]))
-                height = round(height * float(scale[1]))
+                width, height = round(width * across), round(height * down)
             inputs = [maps[number : number + 1] for maps in x]
             rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
             shape = (len(boxes), height, width)

@@ -25,7 +25,8 @@ def is_finite(values: Tensor) -> bool:
 
 
 def _sum(values: Tensor) -> Tensor:
-    return values.detach().sum(dtype=torch.promote_types(values.dtype, torch.float32))
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    return values.detach().sum(dtype=dtype) if values.dim() else values.detach().to(dtype)
 
 
 class FinitePrediction:

@@ -57,7 +57,12 @@ def masked_losses(
     values: dict[str, Tensor] = {}
     for loss in losses:
         if leaves_ignored_out(loss):
-            value = loss(logits, labels.long(), avg_factor=known.sum(), ignore_index=ignore_index)
+            value = loss(
+                logits,
+                labels.long(),
+                avg_factor=known.sum(dtype=logits.dtype),
+                ignore_index=ignore_index,
+            )
         elif bool(known.any()):
             value = apply_to_known(loss, logits, labels, known)
         else:

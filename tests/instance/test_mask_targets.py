@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_pointrend.instance import mask_targets
-from mmseg_pointrend.instance.mask_targets import coarse_targets, point_targets
+from mmseg_pointrend.instance.mask_targets import coarse_targets, point_targets, true_masks
 from tests.instance.heads import truths
 
 SIZE = (50, 70)
@@ -27,7 +27,7 @@ def polygons(number: int) -> PolygonMasks:
 @pytest.mark.parametrize("kind", ["bitmaps", "polygons"])
 @pytest.mark.parametrize("at_a_time", [1, 2, 1000])
 def test_they_are_mmdets(kind: str, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_targets, "_MOST_FLOATS", at_a_time * SIZE[0] * SIZE[1])
+    monkeypatch.setattr(mask_targets, "_CACHE", 4 * at_a_time * SIZE[0] * SIZE[1])
     results, instances = truths([5, 0, 4], SIZE)
     if kind == "polygons":
         for one in instances:
@@ -37,7 +37,8 @@ def test_they_are_mmdets(kind: str, at_a_time: int, monkeypatch: pytest.MonkeyPa
         head = MODELS.build(dict(type="FCNMaskHead", num_convs=0, in_channels=4, loss_mask=loss))
         point_head = MODELS.build(dict(type="MaskPointHead", num_classes=5, loss_point=loss))
     expected = head.get_targets(results, instances, ConfigDict(mask_size=7))
-    found = coarse_targets(results, instances, (7, 7))
+    groups = list(true_masks(results, instances))
+    found = coarse_targets(groups, (7, 7))
     assert torch.equal(found, expected) and 0 < found.mean() < 1
 
     points = torch.rand(9, 11, 2, generator=torch.Generator().manual_seed(0))
@@ -49,7 +50,7 @@ def test_they_are_mmdets(kind: str, at_a_time: int, monkeypatch: pytest.MonkeyPa
     )
     config = ConfigDict(num_points=11)
     expected = point_head.get_targets(rois, points, results, instances, config)
-    found = point_targets(results, instances, points)
+    found = point_targets(groups, points)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert 0 < found.mean() < 1
 
@@ -65,10 +66,11 @@ class LargestFloat(TorchDispatchMode):
 
 
 def test_no_mask_in_floats_for_every_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask_targets, "_MOST_FLOATS", 2 * SIZE[0] * SIZE[1])
+    monkeypatch.setattr(mask_targets, "_CACHE", 4 * 2 * SIZE[0] * SIZE[1])
     results, instances = truths([40], SIZE)
     points = torch.rand(40, 20, 2)
     with LargestFloat() as largest:
-        coarse_targets(results, instances, (7, 7))
-        point_targets(results, instances, points)
+        groups = list(true_masks(results, instances))
+        coarse_targets(groups, (7, 7))
+        point_targets(groups, points)
     assert largest.numel <= 2 * SIZE[0] * SIZE[1]

@@ -146,7 +146,7 @@ def test_parts_of_boxes_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     head = build_ours().eval()
     boxes = [[2.0 + n, 3, 80 - n, 50] for n in range(7)]
     whole = predict(head, boxes, [n % 5 for n in range(7)]).masks
-    monkeypatch.setattr(mask_head, "_COARSE_CHUNK", 3)
+    monkeypatch.setattr(mask_head, "_COARSE_CHUNK_ON_CPU", 3)
     monkeypatch.setattr(type(head.mask_head), "boxes_at_a_time", lambda *_: 2)
     parts = predict(head, boxes, [n % 5 for n in range(7)]).masks
     assert (whole != parts).float().mean() < 1e-4

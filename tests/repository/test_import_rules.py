@@ -108,6 +108,7 @@ RULES = {
             "numpy",
             "mmcv.cnn",
             "mmcv.image",
+            "mmcv.ops.roi_align",
             "mmengine",
             "mmseg.registry",
             "mmdet",

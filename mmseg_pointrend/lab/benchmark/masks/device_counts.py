@@ -1,7 +1,14 @@
 """Count what a GPU would be asked to do by a mask branch, beside others."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
+import torch
+from torch import Tensor
+
+from mmseg_pointrend.compat import plain_ops
+from mmseg_pointrend.compat.roi_align import Sampling, roi_align
 from mmseg_pointrend.lab.benchmark.counts_table import UNSEEN, count_lines
 from mmseg_pointrend.lab.benchmark.device_counts import StageCounter, check_countable
 from mmseg_pointrend.lab.benchmark.masks.benchmark import (
@@ -47,16 +54,38 @@ def format_mask_counts(report: dict) -> str:
         "  one picture, {}x{}".format(*shape)
         + ("" if settings["train"] else ", masks of {}x{}".format(*ori_shape))
         + ", float32",
-        "  counted on the CPU, nothing was timed",
+        "  counted on the CPU, nothing was timed; RoIAlign as one kernel",
     ]
     for number, found in report["boxes"].items():
         lines += ["", f"{number} boxes", *count_lines(found["models"])]
     return "\n".join([*lines, "", *UNSEEN])
 
 
+@torch.library.custom_op("mmseg_pointrend::roi_align", mutates_args=())
+def _one_kernel(
+    maps: Tensor, boxes: Tensor, size: list[int], scale: float, ratio: int, aligned: bool
+) -> Tensor:
+    return roi_align(maps, boxes, Sampling((size[0], size[1]), scale, ratio, aligned))
+
+
+@contextmanager
+def _compiled_roi_align() -> Iterator[None]:
+    """Let RoIAlign be one operator, as it is where mmcv or torchvision are compiled."""
+
+    def align(maps: Tensor, boxes: Tensor, sampling: Sampling) -> Tensor:
+        size = list(sampling.size)
+        return _one_kernel(maps, boxes, size, sampling.scale, sampling.ratio, sampling.aligned)
+
+    plain_ops.roi_align = align
+    try:
+        yield
+    finally:
+        plain_ops.roi_align = roi_align
+
+
 def _count(settings: Settings, boxes: int) -> dict[str, dict]:
     counter = DeviceCounter()
-    with counter:
+    with counter, _compiled_roi_align():
         works = build_mask_works(replace(settings, device=str(DEVICE)), boxes)
         return {name: _count_work(work, StageCounter(counter)) for name, work in works.items()}
 
