@@ -11,8 +11,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Generate scenes, train a small PointRend and its baseline, compare them."
     )
-    parser.add_argument("--work-dir", default="work_dirs/demo", help="default: %(default)s")
-    parser.add_argument("--data-root", default="data/demo_scenes", help="default: %(default)s")
+    parser.add_argument(
+        "--instance", action="store_true", help="masks of Mask R-CNN, not label maps; needs mmdet"
+    )
+    parser.add_argument("--work-dir", help="default: work_dirs/demo, or work_dirs/demo_instance")
+    parser.add_argument(
+        "--data-root", help="default: data/demo_scenes, or data/demo_scenes_instance"
+    )
     parser.add_argument(
         "--seeds",
         nargs="+",
@@ -30,13 +35,15 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run the demonstration."""
     args = parse_args()
-    from mmseg_pointrend.lab.demo import demo, format_table
+    from mmseg_pointrend.lab.demo import choose_subject, demo, format_table
 
-    work_dir, several = Path(args.work_dir), len(args.seeds) > 1
+    subject, kind = choose_subject(args.instance), "_instance" if args.instance else ""
+    work_dir, several = Path(args.work_dir or f"work_dirs/demo{kind}"), len(args.seeds) > 1
     reports = [
         demo(
+            subject,
             work_dir / f"seed-{seed}" if several else work_dir,
-            data_root=args.data_root,
+            data_root=args.data_root or f"data/demo_scenes{kind}",
             seed=seed,
             iterations=args.iterations,
             num_train=args.num_train,
@@ -46,7 +53,7 @@ def main() -> None:
     ]
     print(f"\nWritten: report.json and comparison.png in {work_dir}{'/seed-*' if several else ''}")
     print("\nPercent, mean ± standard deviation\n" if several else "\nPercent\n")
-    print(format_table(reports))
+    print(format_table(subject, reports))
 
 
 if __name__ == "__main__":

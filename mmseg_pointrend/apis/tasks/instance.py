@@ -100,8 +100,12 @@ class InstanceSegmentation(Task):
 def _compare_with_coarse(config: Config) -> None:
     """Let PointRend give the coarse masks, too, if a metric of the test measures them."""
     known = _of_mmdet(METRICS, "InstanceMaskMetric")
-    if not any(_is_a(evaluator, METRICS, known) for evaluator in list_evaluators(config)):
-        return
+    if any(_is_a(evaluator, METRICS, known) for evaluator in list_evaluators(config)):
+        predict_coarse_masks(config)
+
+
+def predict_coarse_masks(config: Config) -> None:
+    """Let PointRend's mask heads give the coarse masks, too, unless the config says otherwise."""
     for head in _pointrend_heads(config.model):
         head.setdefault("predict_coarse", True)
 
