@@ -2,7 +2,7 @@
 # clipped, as boxes are first of all wrong.
 optim_wrapper = dict(
     type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=1e-2),
+    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=1e-2),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [

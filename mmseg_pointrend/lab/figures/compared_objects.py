@@ -13,8 +13,8 @@ from pycocotools import mask as mask_tools
 
 from mmseg_pointrend.instance.evaluation.truths import encode_segmentation
 
-#: An object counts as found by a prediction of its class whose box has this IoU with its own.
-FOUND = 0.75
+#: A prediction of its class has found an object if box and mask have these IoUs with its own.
+SAME_BOX, SAME_MASK = 0.75, 0.5
 #: Side of the window that is enlarged, as a share of the picture's height.
 WINDOW = 1 / 3
 
@@ -39,9 +39,8 @@ class ComparedObject(NamedTuple):
         return compared != last
 
     def iou(self, title: str) -> float:
-        """IoU of a mask with the truth, percent."""
-        truth, mask = self.masks["truth"], self.masks[title]
-        return 100 * float((truth & mask).sum() / max(1, (truth | mask).sum()))
+        """IoU of a mask with the truth."""
+        return _iou(self.masks["truth"], self.masks[title])
 
     def window(self) -> tuple[int, int, int]:
         """Find the square with the most pixels that differ: top, left, side."""
@@ -72,12 +71,13 @@ def compared_objects(
         if truth["ignore_flag"]:
             continue
         label, box = truth["bbox_label"], np.array(truth["bbox"], np.float32)
-        masks = {"truth": mask_tools.decode(encode_segmentation(truth["mask"], size)) > 0}
-        match = _match(rendered, box, label)
+        mask = mask_tools.decode(encode_segmentation(truth["mask"], size)) > 0
+        masks = {"truth": mask}
+        match = _match(rendered, label, box, mask)
         if match is None:
             continue
         if baseline is not None:
-            other = _match(baseline, box, label)
+            other = _match(baseline, label, box, mask)
             if other is None:
                 continue
             masks["without PointRend"] = baseline.masks[other]
@@ -85,8 +85,13 @@ def compared_objects(
         yield ComparedObject(image, label, masks)
 
 
-def _match(found: InstanceData, box: np.ndarray, label: int) -> int | None:
-    """Find the surest prediction of a class whose box is close to a box: its number, or None."""
+def _match(found: InstanceData, label: int, box: np.ndarray, mask: np.ndarray) -> int | None:
+    """Find the surest of the predictions that have found an object: its number, or None."""
     overlaps = bbox_overlaps(found.bboxes, box[None])[:, 0]
-    close = np.flatnonzero((overlaps >= FOUND) & (found.labels == label))
-    return int(close[found.scores[close].argmax()]) if len(close) else None
+    close = np.flatnonzero((overlaps >= SAME_BOX) & (found.labels == label))
+    close = [place for place in close if _iou(mask, found.masks[place]) >= SAME_MASK]
+    return max(close, key=lambda place: found.scores[place], default=None)
+
+
+def _iou(mask: np.ndarray, other: np.ndarray) -> float:
+    return float((mask & other).sum() / max(1, (mask | other).sum()))

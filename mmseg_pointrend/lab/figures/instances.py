@@ -14,15 +14,15 @@ from torch.utils.data import Dataset
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.models import load_model
 from mmseg_pointrend.apis.tasks.instance import DEFAULT_SCORE, predict_coarse_masks
-from mmseg_pointrend.lab.figures.compared_objects import FOUND, ComparedObject, compared_objects
+from mmseg_pointrend.lab.figures.compared_objects import ComparedObject, compared_objects
 from mmseg_pointrend.lab.figures.comparison import NothingToDrawError
 
-#: Objects in a picture, each of another scene.
+#: Objects that are drawn, each of another class.
 ROWS = 4
 #: Side of an enlarged window, and height of a title, inches.
 PANEL, TITLE = 2.3, 0.3
-#: How much of a painted pixel is the object's colour.
-OPACITY = 0.5
+#: Colour of masks, which no thing has, and how much of it a painted pixel has.
+COLOR, OPACITY = (255, 47, 208), 0.5
 
 
 @torch.no_grad()
@@ -35,10 +35,9 @@ def draw_instances(
 ) -> None:
     """Draw masks of objects of the test data, enlarged where they differ.
 
-    Of each picture, the object is taken whose two masks differ in most pixels, among the objects
-    that both models have found, with boxes close to the truth's; of these the ones that differ
-    most are drawn. So they show what another mask makes of the same box, for better or worse: the
-    IoU with the truth stands above each mask.
+    Of each class, the object is taken whose two masks differ in most pixels, among the objects that
+    both models have found; of these the ones that differ most are drawn. So they are chosen for how
+    much another mask changes, for better or worse: the IoU with the truth stands above each mask.
 
     Args:
         config_path: config of a detector with a `PointRendMaskHead`.
@@ -59,19 +58,18 @@ def draw_instances(
     others: Iterable[InstanceData | None] = [None] * len(dataset)
     if baseline is not None:
         others = _predictions(prepare_config(baseline[0], options=options), baseline[1], dataset)
-    chosen = []
+    chosen: dict[int, ComparedObject] = {}
     for index, (rendered, other) in enumerate(zip(predicted, others, strict=True)):
-        objects = compared_objects(dataset, index, rendered, other)
-        best = max(objects, key=lambda shown: shown.difference.sum(), default=None)
-        if best is not None:
-            chosen.append(best)
+        for shown in compared_objects(dataset, index, rendered, other):
+            best = chosen.setdefault(shown.label, shown)
+            if shown.difference.sum() > best.difference.sum():
+                chosen[shown.label] = shown
     if not chosen:
         raise NothingToDrawError(
-            f"no picture: in {len(dataset)} pictures no object is found with a box of IoU >= "
-            f"{FOUND}; train for longer"
+            f"no picture: in {len(dataset)} pictures no object is found; train for longer"
         )
-    chosen.sort(key=lambda shown: shown.difference.sum(), reverse=True)
-    _draw(chosen[:ROWS], dataset.metainfo, Path(picture))
+    rows = sorted(chosen.values(), key=lambda shown: shown.difference.sum(), reverse=True)
+    _draw(rows[:ROWS], dataset.metainfo["classes"], Path(picture))
 
 
 def _predictions(
@@ -85,7 +83,7 @@ def _predictions(
         yield found[found.scores >= DEFAULT_SCORE].numpy()
 
 
-def _draw(rows: Sequence[ComparedObject], meta: dict, picture: Path) -> None:
+def _draw(rows: Sequence[ComparedObject], classes: Sequence[str], picture: Path) -> None:
     """Draw a row for each object: its picture, then the window with each of its masks."""
     from matplotlib.figure import Figure
 
@@ -96,30 +94,29 @@ def _draw(rows: Sequence[ComparedObject], meta: dict, picture: Path) -> None:
     )
     axes = figure.subplots(len(rows), len(ratios), squeeze=False, width_ratios=ratios)
     for shown, row in zip(rows, axes, strict=True):
-        _draw_row(shown, row, meta)
+        _draw_row(shown, row, classes[shown.label])
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)
 
 
-def _draw_row(shown: ComparedObject, axes: Sequence, meta: dict) -> None:
+def _draw_row(shown: ComparedObject, axes: Sequence, name: str) -> None:
     from matplotlib.patches import Rectangle
 
     for axis in axes:
         axis.set_axis_off()
     whole, *panels = axes
-    color = np.array(meta["palette"][shown.label])
     top, left, side = shown.window()
-    whole.imshow(_paint(shown.image, shown.masks["truth"], color))
+    whole.imshow(_paint(shown.image, shown.masks["truth"]))
     whole.add_patch(Rectangle((left, top), side, side, fill=False, color="white", linewidth=2))
-    whole.set_title(meta["classes"][shown.label])
+    whole.set_title(name)
     for (title, mask), axis in zip(shown.masks.items(), panels, strict=True):
-        axis.imshow(_paint(shown.image, mask, color), interpolation="nearest")
+        axis.imshow(_paint(shown.image, mask), interpolation="nearest")
         axis.set(xlim=(left - 0.5, left + side - 0.5), ylim=(top + side - 0.5, top - 0.5))
-        axis.set_title(title if title == "truth" else f"{title}: IoU {shown.iou(title):.0f} %")
+        axis.set_title(title if title == "truth" else f"{title}: IoU {shown.iou(title):.0%}")
 
 
-def _paint(image: np.ndarray, mask: np.ndarray, color: np.ndarray) -> np.ndarray:
-    """Mix a colour into the pixels of a mask."""
+def _paint(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Mix the colour of masks into the pixels of one."""
     painted = image.copy()
-    painted[mask] = (image[mask] * (1 - OPACITY) + color * OPACITY).round()
+    painted[mask] = (image[mask] * (1 - OPACITY) + np.array(COLOR) * OPACITY).round()
     return painted
