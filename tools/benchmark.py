@@ -72,6 +72,11 @@ def parse_args() -> argparse.Namespace:
         help="time nothing; count what a GPU would be asked to do: kernel launches, host syncs, "
         "bytes, memory (needs no GPU)",
     )
+    add(
+        "--tta",
+        action="store_true",
+        help="with --count: test-time augmentation, the image in six sizes, each also mirrored",
+    )
     add("--json", metavar="FILE", help="write everything that was measured there")
     add_unset_option(parser)
     add_config_options(parser)

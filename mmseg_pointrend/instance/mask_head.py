@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,7 +38,8 @@ _COARSE_CHUNK_ON_CPU = 64
 _CHUNK_ON_CPU, _CHUNK = 1 << 20, 1 << 26
 
 
-class Boxes(NamedTuple):
+@dataclass(frozen=True)
+class Boxes:
     """Boxes on the network's input, and their classes.
 
     Attributes:
@@ -51,12 +53,17 @@ class Boxes(NamedTuple):
     labels: Tensor
     strides: Sequence[int]
     counts: Sequence[int] | None = None
+    #: By the size of images; maps that cover the same are read in the same regions.
+    _regions: dict[tuple[int, int], Regions] = field(default_factory=dict, init=False, repr=False)
 
     def regions(self, features: Tensor, index: int) -> Regions:
         """Say where the boxes lie in the feature map of a number."""
         stride = self.strides[index]
         size = (features.shape[2] * stride, features.shape[3] * stride)
-        return Regions.from_pixels(self.rois[:, 1:], self.rois[:, 0].long(), size, self.counts)
+        if size not in self._regions:
+            images = self.rois[:, 0].long()
+            self._regions[size] = Regions.from_pixels(self.rois[:, 1:], images, size, self.counts)
+        return self._regions[size]
 
     def part(self, chosen: slice | Tensor) -> "Boxes":
         """Take some of the boxes."""
@@ -64,6 +71,9 @@ class Boxes(NamedTuple):
 
     def parts(self, count: int) -> Iterator[tuple[slice, "Boxes"]]:
         """Take so many boxes at a time."""
+        if 0 < len(self.rois) <= count:
+            yield slice(0, len(self.rois)), self
+            return
         for first in range(0, len(self.rois), count):
             chosen = slice(first, first + count)
             yield chosen, self.part(chosen)

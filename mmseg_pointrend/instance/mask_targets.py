@@ -107,7 +107,7 @@ def point_targets(groups: Iterable[TrueMasks], points: Tensor) -> Tensor:
     found = []
     for group, own in zip(groups, points.split([len(g.boxes) for g in groups]), strict=True):
         size = (group.bitmaps.shape[1], group.bitmaps.shape[2])
-        regions = Regions.from_pixels(group.boxes, torch.zeros_like(group.numbers), size)
+        regions = Regions.from_pixels(group.boxes, group.numbers, size)
         if len(own):
             found.append(mask_sample(group.bitmaps, group.numbers, regions.to_image(own)))
     return _joined(found) if found else points[..., 0]

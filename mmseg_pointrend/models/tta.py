@@ -8,6 +8,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from mmseg_pointrend.core import decide_by_probability
+from mmseg_pointrend.core.pieces import piece_size
 from mmseg_pointrend.models.segmentor import Prediction, logits_at_original
 
 
@@ -98,9 +99,11 @@ def _add(total: Prediction, found: Prediction) -> None:
 
 
 def _to_probabilities(logits: Tensor) -> Tensor:
-    """Turn (K, H, W) logits into probabilities, in place."""
+    """Turn (K, H, W) logits into probabilities, in place where memory is short."""
     if len(logits) == 1:
         return logits.sigmoid_()
+    if logits.device.type != "cpu" and logits.numel() <= piece_size(logits.device):
+        return logits.softmax(dim=0)
     logits -= logits.amax(dim=0, keepdim=True)
     logits.exp_()
     logits /= logits.sum(dim=0, keepdim=True)

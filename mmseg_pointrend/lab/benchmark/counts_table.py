@@ -28,6 +28,7 @@ def format_counts(report: dict) -> str:
     """Lay the report of `count_work` out."""
     settings = report["settings"]
     what = "training step" if settings["train"] else "prediction after the coarse logits"
+    what = "test-time augmentation, 12 views" if settings["tta"] else what
     size = "{}x{}".format(*settings["shape"])
     if settings["ori_shape"] != settings["shape"]:
         size += ", labels {}x{}".format(*settings["ori_shape"])

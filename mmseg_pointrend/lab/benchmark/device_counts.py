@@ -3,10 +3,16 @@
 Nothing is timed and no GPU is needed: see `counting.pretended_device`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 
+from mmseg_pointrend.lab.benchmark.augmented import (
+    AugmentedPrediction,
+    build_augmented,
+    feature_shapes,
+)
 from mmseg_pointrend.lab.benchmark.benchmark import describe_logits
 from mmseg_pointrend.lab.benchmark.settings import (
     Settings,
@@ -14,10 +20,17 @@ from mmseg_pointrend.lab.benchmark.settings import (
     load_model_config,
 )
 from mmseg_pointrend.lab.benchmark.stages import Stages
-from mmseg_pointrend.lab.benchmark.workloads import TrainingStep, Work, build_works, stages_of
+from mmseg_pointrend.lab.benchmark.workloads import (
+    LABEL_STAGES,
+    TrainingStep,
+    Work,
+    build_works,
+    stages_of,
+)
 from mmseg_pointrend.lab.counting.device_counter import DeviceCounter, DeviceWork
 from mmseg_pointrend.lab.counting.pretended_device import DEVICE
 
+STAGES_OF_VIEWS = ("coarse head", *LABEL_STAGES)
 #: What is counted of a model: for each stage.
 Counts = dict[str, DeviceWork]
 
@@ -82,8 +95,11 @@ def count_work(settings: Settings) -> dict:
     settings = complete_settings(settings)
     config = load_model_config(settings)
     counter = DeviceCounter()
+    build = build_works
+    if settings.tta:
+        build = partial(build_augmented, shapes=feature_shapes(config, settings))
     with counter:
-        works = build_works(
+        works = build(
             replace(settings, device=str(DEVICE)), config, lambda _: StageCounter(counter)
         )
         models = {name: _count(work) for name, work in works.items()}
@@ -103,7 +119,13 @@ def check_countable(settings: Settings) -> None:
         raise ValueError(f"a count needs no device={settings.device!r}: leave device out")
 
 
-def _count(work: Work) -> dict[str, dict]:
+def _count(work: Work | AugmentedPrediction) -> dict[str, dict]:
+    if isinstance(work, AugmentedPrediction):
+        # Makes feature maps and coarse logits.
+        work.run()
+        work.clock.reset()
+        work.run()
+        return _counts(work.clock.found, STAGES_OF_VIEWS)
     work.prepare(0)
     if isinstance(work, TrainingStep):
         work.keep_features()
@@ -115,5 +137,8 @@ def _count(work: Work) -> dict[str, dict]:
         work.keep_coarse_logits()
         work.clock.reset()
         work.run()
-    found = work.clock.found
-    return {stage: asdict(found[stage]) for stage in stages_of(work) if stage in found}
+    return _counts(work.clock.found, stages_of(work))
+
+
+def _counts(found: Counts, stages: Sequence[str]) -> dict[str, dict]:
+    return {stage: asdict(found[stage]) for stage in stages if stage in found}

@@ -52,6 +52,7 @@ class Settings:
         boxes: of instance models, the numbers of boxes whose masks are measured.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
         count: count what a GPU would be asked to do, and time nothing.
+        tta: count test-time augmentation: the image in six sizes, each also mirrored.
     """
 
     config: str
@@ -73,6 +74,7 @@ class Settings:
     boxes: tuple[int, ...] = ()
     allow_unset: bool = False
     count: bool = False
+    tta: bool = False
 
     @property
     def torch_device(self) -> torch.device:
@@ -98,6 +100,8 @@ def complete_settings(settings: Settings) -> Settings:
     ):
         if getattr(settings, name) not in choices:
             raise ValueError(f"{name} must be one of {choices}, got {getattr(settings, name)!r}")
+    if settings.tta and (not settings.count or settings.train or settings.batch > 1):
+        raise ValueError("tta is counted, for one image: give count, and neither train nor batch")
     _check_device(settings.device)
     if settings.checkpoint is not None:
         check_checkpoint(settings.checkpoint)

@@ -45,18 +45,10 @@ class Prediction:
     def __init__(self, model: nn.Module, scenes: Scenes, settings: Settings, clock: Stages) -> None:
         self.model, self.clock = model, clock
         self._scenes, self._settings, self._turn = scenes, settings, 0
-        coarse_head = coarse_head_of(model)
         if settings.compile:
             compile_network(model)
-        clock.wrap(coarse_head, "forward", "coarse head")
-        if settings.logits != "model":
-            replace_output(coarse_head, lambda found: scenes.coarse_logits(self._turn, found))
+        watch_prediction(model, scenes, settings, clock, lambda: self._turn)
         _wrap_features(model, clock)
-        if has_point_head(model):
-            head = model.decode_head
-            renderer = head[-1] if isinstance(head, nn.ModuleList) else head
-            for method in ("predict", "predict_labels", "predict_logits", "forward"):
-                clock.wrap(renderer, method, "rendering")
 
     def prepare(self, turn: int) -> None:
         """Put a batch's images and samples in place; not measured."""
@@ -163,6 +155,33 @@ def build_works(
         else:
             works[name] = Prediction(model, scenes, settings, clock)
     return works
+
+
+def watch_prediction(
+    model: nn.Module,
+    scenes: Scenes,
+    settings: Settings,
+    clock: Stages,
+    turn: Callable[[], int] = lambda: 0,
+) -> None:
+    """Tell a clock of the heads of a model, and put scenes in the place of what it finds.
+
+    Args:
+        model: any model of `build_models`; changed.
+        scenes: give the coarse logits, where the settings do not ask for the model's.
+        settings: complete ones.
+        clock: is told of the stages.
+        turn: tells which batch of scenes it is.
+    """
+    coarse_head = coarse_head_of(model)
+    clock.wrap(coarse_head, "forward", "coarse head")
+    if settings.logits != "model":
+        replace_output(coarse_head, lambda found: scenes.coarse_logits(turn(), found))
+    if has_point_head(model):
+        head = model.decode_head
+        renderer = head[-1] if isinstance(head, nn.ModuleList) else head
+        for method in ("predict", "predict_labels", "predict_logits", "forward"):
+            clock.wrap(renderer, method, "rendering")
 
 
 def stages_of(work: Work) -> tuple[str, ...]:

@@ -64,6 +64,21 @@ def test_a_training_step_asks_for_no_more_than_upstreams() -> None:
         assert total(more, key) == total(ours, key)
 
 
+def test_views_ask_for_no_more_than_upstreams() -> None:
+    """Of the syncs two for each view are mmsegmentation's preprocessor, one looks for NaN."""
+    found = count(tta=True, shape=(64, 96), ori_shape=(64, 96), options=None)
+    ours, theirs = found["ours"], found["upstream"]
+    assert set(ours) == set(theirs) == {"coarse head", "rendering", "post-processing"}
+    for key in ("launches", "read", "written", "peak"):
+        assert total(ours, key) <= total(theirs, key)
+    assert total(ours, "syncs") <= 3 * 12
+
+
+def test_views_are_counted_alone() -> None:
+    with pytest.raises(ValueError, match="tta is counted, for one image"):
+        count_work(replace(ODD, tta=True, batch=2))
+
+
 def test_stages_are_told_apart() -> None:
     counter = DeviceCounter()
     stages = StageCounter(counter)

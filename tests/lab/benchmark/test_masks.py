@@ -8,6 +8,7 @@ from mmengine.registry import DefaultScope
 
 from mmseg_pointrend.lab.benchmark.masks import benchmark as mask_benchmark
 from mmseg_pointrend.lab.benchmark.masks.benchmark import benchmark_masks, format_masks
+from mmseg_pointrend.lab.benchmark.masks.device_counts import count_masks, format_mask_counts
 from mmseg_pointrend.lab.benchmark.settings import Settings, complete_settings
 from tests.instance.heads import detector_config
 
@@ -63,6 +64,29 @@ def test_branches_are_measured_beside_each_other(tmp_path: Path, versus: str, tr
     text = format_masks(report)
     assert ("Masks of 4 boxes" in text) == (versus == "upstream" and not train)
     assert all(name in text for name in names)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_a_gpu_is_asked_for_no_more_than_by_mmdet(tmp_path: Path, train: bool) -> None:
+    """Whatever the number of boxes; the host waits to learn how large they are, and for NaN."""
+    settings = Settings(
+        write_config(tmp_path), shape=(128, 192), ori_shape=(86, 140), boxes=(3, 9), count=True,
+        train=train, versus="upstream",
+    )  # fmt: skip
+    report = count_masks(settings)
+    for found in report["boxes"].values():
+        ours, theirs = (
+            {
+                key: sum(stage[key] for stage in stages.values())
+                for key in ("launches", "syncs", "read", "written")
+            }
+            for stages in found["models"].values()
+        )
+        assert all(ours[key] <= theirs[key] for key in ours)
+        assert ours["launches"] <= (192 if train else 198)
+        assert ours["syncs"] <= (1 if train else 2)
+    text = format_mask_counts(report)
+    assert "3 boxes" in text and "9 boxes" in text and "kernel launches" in text
 
 
 @pytest.mark.parametrize(
