@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_map_only
 _IN_HALF: set[Callable] = {
     F.linear,
     torch.addmm,
+    torch.baddbmm,
     torch.bmm,
     torch.conv1d,
     torch.conv2d,

@@ -153,7 +153,8 @@ def test_augmented_prediction(mode: dict | None, head: dict) -> None:
     expected, found = outcomes
     assert all(isinstance(values, GPUTensor) for one in found for values in one)
     found = [[values.cpu() for values in one] for one in found]
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    # A GPU takes a softmax in one kernel.
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_arrays_of_predictions() -> None:
@@ -211,8 +212,9 @@ def train(model: nn.Module, data: Callable[[], dict], steps: int = 2) -> list[di
 
 
 def assert_same_training(data: Callable[[], dict], **head: object) -> list[dict]:
+    """Up to rounding: a GPU is given fewer and larger products."""
     expected, found = (train(build(device, **head), data) for device in ("cpu", "cuda:0"))
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
     return found
 
 
