@@ -289,7 +289,11 @@ def warp_map(values: Tensor, warp: Warp) -> Tensor:
         tensor([[[[1., 0.]]]])
     """
     check_shape("values", values, "(N, C, H, W)")
-    for step in warp:
+    for number, step in enumerate(warp):
+        if number and torch.compiler.is_compiling():
+            # A view of itself, for which a compiler has to store it: of two resizes it would
+            # otherwise compute the first one anew for each pixel of the second.
+            values = values.as_strided(values.shape, values.stride())
         values = step.apply(values)
     return values
 
