@@ -4,7 +4,12 @@ import argparse
 import os
 import sys
 
-from mmseg_pointrend.apis.console import add_config_options, add_unset_option, command_line_tool
+from mmseg_pointrend.apis.console import (
+    add_config_options,
+    add_network_options,
+    add_unset_option,
+    command_line_tool,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -86,6 +91,7 @@ def parse_args() -> argparse.Namespace:
     )
     add("--overwrite", action="store_true", help="replace what another model predicted in DIR")
     add("--device", help="cpu, cuda or cuda:1 (default: cuda if there is one)")
+    add_network_options(parser)
     add_unset_option(parser)
     add_config_options(parser)
     args = parser.parse_args()
@@ -108,7 +114,7 @@ def _check_single(parser: argparse.ArgumentParser, args: argparse.Namespace) -> 
 def main() -> None:
     """Predict."""
     args = parse_args()
-    from mmseg_pointrend.apis.prediction import predict, predict_many
+    from mmseg_pointrend.apis.prediction import NetworkSettings, predict, predict_many
 
     common = dict(
         window=args.window,
@@ -117,6 +123,7 @@ def main() -> None:
         options=args.cfg_options,
         allow_unset=args.allow_unset,
         colored=not args.no_palette,
+        network=NetworkSettings(args.amp, args.half, args.compile, args.fold),
     )
     if args.single:
         predict(args.config, args.checkpoint, args.inputs[0], args.out, **common)

@@ -2,7 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_runner_options, add_unset_option, command_line_tool
+from mmseg_pointrend.apis.console import (
+    add_network_options,
+    add_runner_options,
+    add_unset_option,
+    command_line_tool,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--tta", action="store_true", help="test-time augmentation: several scales, and flipped"
     )
+    add_network_options(parser)
     add_unset_option(parser)
     add_runner_options(parser)
     return parser.parse_args()
@@ -28,7 +34,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Test."""
     args = parse_args()
-    from mmseg_pointrend.apis.testing import test
+    from mmseg_pointrend.apis.testing import NetworkSettings, test
 
     test(
         args.config,
@@ -41,6 +47,7 @@ def main() -> None:
         launcher=args.launcher,
         local_rank=args.local_rank,
         allow_unset=args.allow_unset,
+        network=NetworkSettings(args.amp, args.half, args.compile, args.fold),
     )
 
 

@@ -98,6 +98,17 @@ def add_unset_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the network runs in prediction: those of `NetworkSettings`."""
+    for name, text in (
+        ("amp", "compute in half precision by torch's autocast: float16, on a CPU bfloat16"),
+        ("half", "have weights and maps in half precision, too: less memory; for segmentors"),
+        ("compile", "compile backbone, neck and coarse head with torch.compile"),
+        ("fold", "make BatchNorms part of the weights of the convolutions before them"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+
+
 def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Add the option that overrides settings of a config."""
     from mmengine.config import DictAction

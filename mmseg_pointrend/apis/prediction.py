@@ -17,6 +17,7 @@ from mmseg_pointrend.inference.folder import JobFolder
 from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
 from mmseg_pointrend.inference.memory import explained, no_more_than_free
+from mmseg_pointrend.inference.network import AS_IT_IS, NetworkSettings, prepare_network
 from mmseg_pointrend.inference.palettes import palette_of
 from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
 from mmseg_pointrend.inference.ray_job import Work, import_ray, run_on_ray
@@ -34,7 +35,7 @@ from mmseg_pointrend.inference.shares import (
 )
 from mmseg_pointrend.inference.written import check_labels_path, write_labels
 
-__all__ = ["load_model", "predict", "predict_many"]
+__all__ = ["NetworkSettings", "load_model", "predict", "predict_many"]
 
 
 def predict(
@@ -48,6 +49,7 @@ def predict(
     options: dict | None = None,
     allow_unset: bool = False,
     colored: bool = True,
+    network: NetworkSettings = AS_IT_IS,
 ) -> np.ndarray:
     """Predict an image file, and write its label map as a PNG file.
 
@@ -68,6 +70,7 @@ def predict(
         options: dotted config keys and values that override the file.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
         colored: put the test data's colours into a file of 8 bits, beside the indices.
+        network: how the network runs: in half precision, compiled, with BatchNorms folded.
 
     Returns:
         (H, W), the class indices.
@@ -82,6 +85,7 @@ def predict(
     pipeline = test_pipeline(config)
     windows = Windows.choose(window, stride)
     model = load_model(config, checkpoint, device, allow_unset)
+    prepare_network(model, network)
     with no_more_than_free(model), explained(image, whole=windows is None):
         if windows is None:
             labels = predict_whole(model, pipeline, image).labels
@@ -117,6 +121,7 @@ def predict_many(
     device: str | None = None,
     options: dict | None = None,
     allow_unset: bool = False,
+    network: NetworkSettings = AS_IT_IS,
 ) -> Report:
     """Predict pictures into a folder; what is finished there is not predicted again.
 
@@ -147,6 +152,7 @@ def predict_many(
             its own.
         options: see `predict`.
         allow_unset: see `predict`.
+        network: see `predict`.
 
     Returns:
         how many pictures were predicted, which were not and why.
@@ -185,14 +191,16 @@ def predict_many(
         stride=windows and windows.stride,
         palette=colored,
         pictures=found.root,
+        network=network.describe(),
     )
+    prepare_network(model, network)
     folder.open(record, overwrite)
     pictures = own.of(found.pictures)
     if ray is None:
         report = run_job(model, pipeline, pictures, folder, settings)
     else:
         build = partial(_load_anywhere, *map(_absolute, (config_path, checkpoint)), options)
-        make_model = partial(build, device=device, allow_unset=allow_unset)
+        make_model = partial(build, network, device=device, allow_unset=allow_unset)
         report = run_on_ray(Work(make_model, pipeline, folder, settings), pictures, ray or None)
     print(report.describe(), flush=True)
     if not report.stopped:
@@ -201,10 +209,16 @@ def predict_many(
 
 
 def _load_anywhere(
-    config_path: str, checkpoint: str, options: dict | None, **settings: object
+    config_path: str,
+    checkpoint: str,
+    options: dict | None,
+    network: NetworkSettings,
+    **settings: object,
 ) -> nn.Module:
     """Build a config's model in another process, perhaps on another machine."""
-    return load_model(prepare_config(config_path, options=options), checkpoint, **settings)
+    model = load_model(prepare_config(config_path, options=options), checkpoint, **settings)
+    prepare_network(model, network)
+    return model
 
 
 def _absolute(path: str | Path) -> str:

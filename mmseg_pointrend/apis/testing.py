@@ -1,5 +1,6 @@
 """Testing a config's checkpoint."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from mmengine.runner import Runner
@@ -10,6 +11,7 @@ from mmseg_pointrend.apis.tasks import task_of
 from mmseg_pointrend.datasets.coco_files import explaining_empty_data
 from mmseg_pointrend.engine.checkpoint_folder import check_checkpoint
 from mmseg_pointrend.engine.type_names import type_name
+from mmseg_pointrend.inference.network import AS_IT_IS, NetworkSettings
 
 
 def test(
@@ -23,6 +25,7 @@ def test(
     launcher: str = "none",
     local_rank: int | None = None,
     allow_unset: bool = False,
+    network: NetworkSettings = AS_IT_IS,
 ) -> dict[str, float]:
     """Measure a checkpoint on the config's test data.
 
@@ -41,6 +44,7 @@ def test(
         launcher: "none", "pytorch", "slurm" or "mpi".
         local_rank: number of this process on its machine, if the launcher does not set LOCAL_RANK.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
+        network: how the network runs: in half precision, compiled, with BatchNorms folded.
 
     Returns:
         the metrics by name.
@@ -58,6 +62,8 @@ def test(
     task = task_of(config)
     task.check_data(config, "test")
     task.prepare_test(config, out, show_dir, tta)
+    if network.describe():
+        config.custom_hooks = [*config.custom_hooks, dict(type="NetworkHook", **asdict(network))]
     with explaining_empty_data():
         return Runner.from_cfg(config).test()
 

@@ -5,6 +5,7 @@ One picture:
 - `images`: files that a decoder would misread.
 - `reading`: pictures read and prepared as a test pipeline says.
 - `predictor`: labels, and how sure they are, of pictures as in testing or in sliding windows.
+- `network`: half precision, folded BatchNorms, compiled parts.
 - `instances`: objects of pictures, predicted, written as JSON and painted.
 
 Many:

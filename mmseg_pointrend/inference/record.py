@@ -20,6 +20,7 @@ class Record:
         stride: (down, right), from one window to the next.
         palette: whether label maps hold colours, too.
         pictures: the folder below which the pictures lie.
+        network: how the network ran (`NetworkSettings.describe`); None: as it is.
     """
 
     config: str
@@ -29,6 +30,7 @@ class Record:
     stride: tuple[int, int] | None
     palette: bool
     pictures: str
+    network: str | None = None
 
     def differences(self, other: dict) -> list[str]:
         """Say what is different in another record, one that was read from a file."""
@@ -44,7 +46,10 @@ class Record:
 
     def digest(self) -> str:
         """Make a checksum of all that decides about the files."""
-        return hashlib.sha256(json.dumps(self._decisive()).encode()).hexdigest()
+        values = self._decisive()
+        if values["network"] is None:
+            del values["network"]  # as in folders from before there was a choice
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
     def _decisive(self) -> dict:
         values = json.loads(self.text())  # tuples as lists, as they are read

@@ -42,22 +42,19 @@ def load_test(
 
 
 @torch.no_grad()
-def predict_item(model: nn.Module, item: dict, dtype: torch.dtype | None = None) -> Tensor:
+def predict_item(model: nn.Module, item: dict) -> Tensor:
     """Predict one item of a data set.
 
     Args:
         model: in evaluation mode.
         item: `inputs` and `data_samples`; it stays as it is.
-        dtype: of autocast; None for none.
 
     Returns:
         (1, H, W) labels, on the CPU.
     """
-    kind = next(model.parameters()).device.type
     # Samples are filled in place.
     item = dict(item, data_samples=item["data_samples"].clone())
-    with torch.autocast(kind, dtype, enabled=dtype is not None):
-        (sample,) = model.test_step(pseudo_collate([item]))
+    (sample,) = model.test_step(pseudo_collate([item]))
     return sample.pred_sem_seg.data.cpu()
 
 

@@ -23,6 +23,7 @@ from mmseg_pointrend.core import (
     logit_margin,
     mask_sample,
     paste_masks,
+    pieces,
     point_sample,
     probability_margin,
     render,
@@ -77,10 +78,10 @@ def test_rendering(classes: int, margin) -> None:
 WARPS = {
     "none": ((),),
     "picture": ([Crop(0, 0, 21, 33), Flip("horizontal"), Resize(29, 51)],),
-    "one each": (
+    "two of them": (
         [Resize(29, 51)],
-        [Crop(2, 1, 20, 30), Flip("vertical")],
-        [Flip("horizontal"), Resize(13, 17, align_corners=True)],
+        [Crop(2, 1, 20, 30), Flip("vertical"), Resize(13, 17, align_corners=True)],
+        [Resize(29, 51)],
     ),
 }
 
@@ -99,16 +100,22 @@ def test_rendering_labels(margin, classes: int, way: str) -> None:
         assert len(found) == 3 and len(found[0].unique()) > 1
 
 
-def test_rendering_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("steps", [0, 2])
+@pytest.mark.parametrize("classes", [1, 7])
+def test_rendering_in_little_memory(
+    classes: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The way is chosen by what is free: all logits, some at a time, or few of them."""
-    coarse, weights = smooth_logits(2, 7), torch.linspace(-1, 1, 7)
 
     def labels(coarse: Tensor, weights: Tensor) -> list[Tensor]:
-        return render_labels(coarse, point_head(weights), Subdivision(2, 20), [[Resize(29, 51)]])
+        warps = WARPS["two of them"]
+        return render_labels(coarse, point_head(weights), Subdivision(steps, 20), warps)
 
+    monkeypatch.setattr(pieces, "_CACHE", 2**12)
     for free in (2**33, 2**16, 2**4):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_, free=free: (free, free))
-        assert_same(labels, coarse, weights)
+        for noise in (1.0, 99.0):  # of which most pixels are uncertain
+            assert_same(labels, smooth_logits(3, classes, noise), torch.linspace(-1, 1, classes))
 
 
 @pytest.mark.parametrize("way", ["dense", "sparse"])

@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmseg_pointrend.inference.network import NetworkSettings, prepare_network
 from mmseg_pointrend.inference.predictor import Windows, predict_batch, predict_sliding
 from mmseg_pointrend.models import PointRend
 from tests.accelerator.pretend_gpu import DEVICE, GPUTensor
@@ -289,3 +290,19 @@ def test_a_model_in_half_precision(dtype: torch.dtype) -> None:
     for one, other in zip(found, expected, strict=True):
         same = one.pred_sem_seg.data.cpu() == other["pred_sem_seg"]
         assert same.float().mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [NetworkSettings(amp=True, fold=True), NetworkSettings(half=True, fold=True)],
+    ids=NetworkSettings.describe,
+)
+@pytest.mark.parametrize("case", ["whole", "one logit", "slide", "several fine maps"])
+def test_a_network_that_is_prepared(case: str, settings: NetworkSettings) -> None:
+    """As `tools/predict.py --amp --fold` does it: in float16, as this is no CPU."""
+    expected = predictions(build("cuda:0", **CASES[case]))
+    model = build("cuda:0", **CASES[case])
+    prepare_network(model, settings)
+    assert model.extract_feat(torch.ones(1, 3, *SIZE, device=DEVICE))[0].dtype == torch.float16
+    for one, other in zip(predictions(model), expected, strict=True):
+        assert (one["pred_sem_seg"] == other["pred_sem_seg"]).float().mean() > 0.95

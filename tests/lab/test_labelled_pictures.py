@@ -68,15 +68,18 @@ def test_confusions_in_words() -> None:
 
 
 def test_half_precision_is_compared_with_single(given, call_tool) -> None:
-    found = precision.compare_precisions(*given)
-    assert [one.name for one in found] == ["float32", "bfloat16", "float16"]
+    found = {one.name: one for one in precision.compare_precisions(*given)}
+    assert list(found) == list(precision.WAYS)
     pixels = sum(np.array(Image.open(path)).size for path in files_of(given[0]))
-    assert [one.pixels for one in found] == [pixels] * 3
-    assert found[0].different == 0
+    assert all(one.pixels == pixels for one in found.values())
+    different = {name: one.different for name, one in found.items()}
+    assert different["float32"] == 0 and different["float32, --fold"] < pixels / 1000
     # bfloat16 holds 8 bits of a logit, float16 11.
-    assert 0 < found[2].different < found[1].different < pixels / 2
+    for way in ("--amp", "--half"):
+        assert 0 < different[f"{way}, float16"] < different[f"{way}, bfloat16"] < pixels / 2
+    amp = found["--amp, bfloat16"]
     said = call_tool("analysis_tools/compare_precisions.py", *given)
-    assert f"{found[1].different} of {pixels} (" in said and f"{found[1].miou:.2f}" in said
+    assert f"{amp.different} of {pixels} (" in said and f"{amp.miou:.2f}" in said
 
 
 def test_pictures_without_labels_are_named(given) -> None:

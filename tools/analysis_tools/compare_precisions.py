@@ -1,4 +1,4 @@
-"""Compare predictions in half precision with those in float32, on a config's test pictures."""
+"""Compare predictions in half precision, and with BatchNorms folded, with those in float32."""
 
 import argparse
 
@@ -8,8 +8,8 @@ from mmseg_pointrend.apis.console import add_config_options, command_line_tool
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description="Predict a config's test pictures in float32 and with autocast in bfloat16 and "
-        "float16: how many labels differ, and the mIoU of each."
+        description="Predict a config's test pictures in float32 and as with --fold, --amp and "
+        "--half of tools/predict.py: how many labels differ, and the mIoU of each."
     )
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")

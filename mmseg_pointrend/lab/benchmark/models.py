@@ -75,13 +75,6 @@ def has_point_head(model: nn.Module) -> bool:
     return is_pointrend(model) or isinstance(model.decode_head, nn.ModuleList)
 
 
-def compile_network(model: nn.Module) -> None:
-    """Compile what is dense: backbone, neck and coarse head."""
-    for part in (model.backbone, getattr(model, "neck", None), coarse_head_of(model)):
-        if part is not None:
-            part.forward = torch.compile(part.forward)
-
-
 def replace_output(module: nn.Module, replacement: Callable) -> None:
     """Let a module run and answer something else: replacement(what it found)."""
     forward = module.forward

@@ -9,11 +9,11 @@ from mmengine.optim import build_optim_wrapper
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmseg_pointrend.inference.network import compile_network
 from mmseg_pointrend.lab.benchmark.inputs import Scenes
 from mmseg_pointrend.lab.benchmark.models import (
     build_models,
     coarse_head_of,
-    compile_network,
     has_point_head,
     replace_output,
 )
