@@ -48,6 +48,12 @@ def test_regions_read_the_maps_of_their_images(
         expected = torch.cat([point_sample(m[image : image + 1], moved) for m in maps], dim=1)
         torch.testing.assert_close(fine[r : r + 1], expected, rtol=0, atol=1e-12)
 
+    order = sorted(range(len(images)), key=images.__getitem__)
+    counts = [images.count(image) for image in range(num_images)]
+    known = Regions(regions.boxes[order], regions.images[order], counts)
+    found, _ = PointFeatures(maps, coarse[order], known)(points[order])
+    torch.testing.assert_close(found, fine[order], rtol=0, atol=1e-12)
+
 
 def test_points_of_a_region_are_points_of_its_image_and_back() -> None:
     regions = random_regions([0, 1, 1, 0])
@@ -143,6 +149,16 @@ def test_no_map_is_copied_for_a_box(num_images: int) -> None:
                 random(2, 1, 2),
             ),
             r"images must be in \[0, 2\), got",
+        ),
+        (
+            lambda: Regions(torch.zeros(2, 4), torch.zeros(2).long(), [1, 0]),
+            r"counts must add up to 2 boxes, got \[1, 0\]",
+        ),
+        (
+            lambda: Regions(torch.zeros(2, 4), torch.zeros(2).long(), [2]).point_sample(
+                torch.zeros(2, 1, 4, 4), random(2, 1, 2)
+            ),
+            "features of 2 images, counts of 1",
         ),
         (lambda: PointFeatures([], torch.zeros(1, 2, 3, 3)), "at least one fine-grained feature"),
         (

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmseg_pointrend.lab.benchmark.augmented import SCALES
 from mmseg_pointrend.lab.benchmark.peak_memory import MIB
 from mmseg_pointrend.lab.counting.device_counter import DeviceWork
+from mmseg_pointrend.lab.counting.predicted_time import seconds_of_host, seconds_of_memory
 
 #: What the counts leave open.
 UNSEEN = (
@@ -12,6 +14,12 @@ UNSEEN = (
     "sort, nonzero). What kernels need beside their results, what overlaps, and what torch's",
     "allocator keeps is not seen. Bytes are those of perfect caches: each operator reads what it",
     "needs and writes its results once. A host sync is counted wherever the host has to wait.",
+    "Predictions: 5 to 10 us for a launch and 20 to 50 us for a sync from Python; bytes at 2 TB/s",
+    "(an 80 GB card) and 0.3 TB/s (a small one). The two overlap; arithmetic is not in them.",
+)
+_PREDICTIONS = (
+    ("launches and syncs", seconds_of_host),
+    ("bytes, large to small card", seconds_of_memory),
 )
 
 _ROWS = (
@@ -28,7 +36,7 @@ def format_counts(report: dict) -> str:
     """Lay the report of `count_work` out."""
     settings = report["settings"]
     what = "training step" if settings["train"] else "prediction after the coarse logits"
-    what = "test-time augmentation, 12 views" if settings["tta"] else what
+    what = f"test-time augmentation, {2 * len(SCALES)} views" if settings["tta"] else what
     size = "{}x{}".format(*settings["shape"])
     if settings["ori_shape"] != settings["shape"]:
         size += ", labels {}x{}".format(*settings["ori_shape"])
@@ -64,6 +72,11 @@ def count_lines(models: Mapping[str, Mapping[str, dict]]) -> list[str]:
                 for name, found in models.items()
             ]
             lines.append(_line(f"  {label}", _cells(counts, unit)))
+    lines.append("predicted, not measured, ms")
+    for label, predict in _PREDICTIONS:
+        spans = (predict(DeviceWork(**counts)) for counts in totals.values())
+        cells = [f"{1e3 * span.least:.2f} to {1e3 * span.most:.2f}" for span in spans]
+        lines.append(_line(f"  {label}", cells))
     return lines
 
 
@@ -79,4 +92,4 @@ def _cells(counts: list[int | None], unit: int) -> list[str]:
 
 
 def _line(label: str, cells: list[str]) -> str:
-    return (label.ljust(26) + "".join(cell.rjust(18) for cell in cells)).rstrip()
+    return (label.ljust(30) + "".join(cell.rjust(18) for cell in cells)).rstrip()
