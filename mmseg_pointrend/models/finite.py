@@ -29,6 +29,11 @@ def _sum(values: Tensor) -> Tensor:
     return values.detach().sum(dtype=dtype) if values.dim() else values.detach().to(dtype)
 
 
+def _all_finite(sums: Sequence[Tensor]) -> bool:
+    """Whether scalars are finite; they are asked for together."""
+    return not sums or all(map(math.isfinite, torch.stack(list(sums)).tolist()))
+
+
 class FinitePrediction:
     """Looks at the logits of a prediction: are they finite?
 
@@ -63,7 +68,7 @@ class FinitePrediction:
             NotFiniteError: naming the first stage that is not finite.
         """
         unseen, self._unseen = self._unseen, []
-        if unseen and not math.isfinite(float(torch.stack([total for *_, total in unseen]).sum())):
+        if not _all_finite([total for *_, total in unseen]):
             for stage, logits, _ in unseen:
                 self._require(stage, logits)
 
@@ -94,7 +99,7 @@ def require_finite_losses(
     if any(values.dtype == torch.float16 for values in logits.values()):
         return
     # One look tells about all: an accelerator has to be waited for each time.
-    if not losses or math.isfinite(float(torch.stack([_sum(v) for v in losses.values()]).sum())):
+    if _all_finite([_sum(value) for value in losses.values()]):
         return
     broken = next((name for name, value in losses.items() if not is_finite(value)), None)
     if broken is not None:
