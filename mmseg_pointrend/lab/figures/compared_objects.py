@@ -80,7 +80,7 @@ def compared_objects(
             other = _match(baseline, label, box, mask)
             if other is None:
                 continue
-            masks["without PointRend"] = baseline.masks[other]
+            masks["baseline"] = baseline.masks[other]
         masks |= {"coarse": rendered.coarse_masks[match], "rendered": rendered.masks[match]}
         yield ComparedObject(image, label, masks)
 

@@ -19,8 +19,8 @@ from mmseg_pointrend.lab.figures.comparison import NothingToDrawError
 
 #: Objects that are drawn, each of another class.
 ROWS = 4
-#: Side of an enlarged window, and height of a title, inches.
-PANEL, TITLE = 2.3, 0.3
+#: Side of an enlarged window and height of a title, inches; size of its letters, points.
+PANEL, TITLE, LETTERS = 2.3, 0.3, 14
 #: Colour of masks, which no thing has, and how much of it a painted pixel has.
 COLOR, OPACITY = (255, 47, 208), 0.5
 
@@ -108,11 +108,12 @@ def _draw_row(shown: ComparedObject, axes: Sequence, name: str) -> None:
     top, left, side = shown.window()
     whole.imshow(_paint(shown.image, shown.masks["truth"]))
     whole.add_patch(Rectangle((left, top), side, side, fill=False, color="white", linewidth=2))
-    whole.set_title(name)
+    whole.set_title(name, fontsize=LETTERS)
     for (title, mask), axis in zip(shown.masks.items(), panels, strict=True):
         axis.imshow(_paint(shown.image, mask), interpolation="nearest")
         axis.set(xlim=(left - 0.5, left + side - 0.5), ylim=(top + side - 0.5, top - 0.5))
-        axis.set_title(title if title == "truth" else f"{title}: IoU {shown.iou(title):.0%}")
+        iou = "" if title == "truth" else f": IoU {shown.iou(title):.0%}"
+        axis.set_title(title + iou, fontsize=LETTERS)
 
 
 def _paint(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def test_objects_that_both_have_found_are_compared(dataset: CocoDataset) -> None
     baseline = predictions((near, 1, 0.5, mask_of(18)), (circle["bbox"], 1, 0.9, mask_of(24)))
     (found,) = compared_objects(dataset, index, rendered, baseline)
     assert found.label == 1
-    assert list(found.masks) == ["truth", "without PointRend", "coarse", "rendered"]
+    assert list(found.masks) == ["truth", "baseline", "coarse", "rendered"]
     assert [int(mask[:, left].sum()) for mask in found.masks.values()] == [24, 18, 0, 22]
     assert found.difference.sum() == 4 * 20 and found.difference[top + 18, left]
     assert found.iou("rendered") == pytest.approx(22 / 24)
