@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
 
 #: What pretended tensors claim to be on: `tensor.to(DEVICE)` within a `PretendedDevice`.
 DEVICE = torch.device("meta")
@@ -155,33 +155,36 @@ def _compute(operator: Any, args: tuple, kwargs: dict) -> tuple[Any, Call | None
     values, structure = tree_flatten((args, kwargs))
     pretended = {id(v.held): v for v in values if isinstance(v, PretendedTensor)}
     host = [v for v in values if isinstance(v, Tensor) and not isinstance(v, PretendedTensor)]
-    here = _asks_for_device(kwargs) if kwargs.get("device") is not None else bool(pretended)
+    here = _makes_here(operator, args, kwargs, bool(pretended))
     if not here and not pretended:
         return operator(*args, **kwargs), None
-    if pretended and any(v.dim() for v in host) and operator.overloadpacket not in _MIXING:
+    mixing = operator.overloadpacket in _MIXING
+    if pretended and not mixing and any(v.dim() for v in host):
         raise RuntimeError(f"{operator} was given tensors of a device and of the CPU")
     held = [v.held if isinstance(v, PretendedTensor) else v for v in values]
     held_args, held_kwargs = tree_unflatten(held, structure)
     if held_kwargs.get("device") is not None:
         held_kwargs["device"] = torch.device("cpu")
     found = operator(*held_args, **held_kwargs)
-    results = [value for value in tree_flatten(found)[0] if isinstance(value, Tensor)]
-    to_host = bool(pretended) and not here or operator is torch.ops.aten._local_scalar_dense.default
-    # A number without a dimension goes to the device with the operator's arguments.
-    from_host = any(v.dim() or operator.overloadpacket in _MIXING for v in host)
-    if operator is torch.ops.aten.copy_.default and not isinstance(args[0], PretendedTensor):
-        here, from_host, to_host = False, False, True
 
     def wrap(value: Any) -> Any:
-        if not isinstance(value, Tensor) or not here:
-            return value
         # What was changed in place is what was given.
         given = pretended.get(id(value))
         return PretendedTensor(value) if given is None else given
 
-    return tree_map(wrap, found), Call(
-        operator, held_args, held_kwargs, results, from_host, to_host
-    )
+    results = [value for value in tree_flatten(found)[0] if isinstance(value, Tensor)]
+    # Without a dimension, a number of the CPU goes to the device with the operator's arguments.
+    from_host = here and bool(host) and (mixing or any(v.dim() for v in host))
+    to_host = not here or operator is torch.ops.aten._local_scalar_dense.default
+    call = Call(operator, held_args, held_kwargs, results, from_host, to_host)
+    return tree_map_only(Tensor, wrap, found) if here else found, call
+
+
+def _makes_here(operator: Any, args: tuple, kwargs: dict, given_here: bool) -> bool:
+    """Whether what an operator makes is on the device: as it is told, or as its inputs are."""
+    if operator is torch.ops.aten.copy_.default:
+        return isinstance(args[0], PretendedTensor)
+    return given_here if kwargs.get("device") is None else _asks_for_device(kwargs)
 
 
 def _asks_for_device(kwargs: dict) -> bool:
