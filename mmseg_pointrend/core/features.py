@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmseg_pointrend.core.points import point_sample
+from mmseg_pointrend.core.points import point_sample, sample_maps
 from mmseg_pointrend.core.regions import Regions
 
 
@@ -60,10 +60,13 @@ class PointFeatures:
             ValueError: for shapes that do not fit each other.
         """
         own = self.regions
-        regions = own if isinstance(own, Sequence) else [own] * len(self.fine_maps)
-        fine = [
-            point_sample(features, points) if one is None else one.point_sample(features, points)
-            for features, one in zip(self.fine_maps, regions, strict=True)
-        ]
-        joined = torch.cat(fine, dim=1) if len(fine) > 1 else fine[0]
-        return joined, point_sample(self.coarse_map, points)
+        if own is None:
+            *fine, coarse = sample_maps([*self.fine_maps, self.coarse_map], points)
+        else:
+            regions = own if isinstance(own, Sequence) else [own] * len(self.fine_maps)
+            fine = [
+                one.point_sample(features, points)
+                for features, one in zip(self.fine_maps, regions, strict=True)
+            ]
+            coarse = point_sample(self.coarse_map, points)
+        return torch.cat(fine, dim=1) if len(fine) > 1 else fine[0], coarse

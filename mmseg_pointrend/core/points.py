@@ -1,6 +1,7 @@
 """Points on the image plane: where they lie, and what feature and label maps hold there."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,28 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
         >>> point_sample(features, torch.tensor([[[0.25, 0.5], [0.5, 0.5]]]))
         tensor([[[0., 2.]]])
     """
+    return sample_maps([features], points)[0]
+
+
+def sample_maps(maps: Sequence[Tensor], points: Tensor) -> list[Tensor]:
+    """Read several maps at the same points, each as `point_sample` does.
+
+    Args:
+        maps: each (N, C_i, h_i, w_i), floating point.
+        points: (N, P, 2), (x, y) in [0, 1].
+
+    Returns:
+        each (N, C_i, P).
+
+    Raises:
+        ValueError: for shapes other than these.
+    """
+    grids: dict[torch.dtype, Tensor] = {}
+    return [_sample(features, points, grids) for features in maps]
+
+
+def _sample(features: Tensor, points: Tensor, grids: dict[torch.dtype, Tensor]) -> Tensor:
+    """Read a map; `grids` are the points as `grid_sample` takes them, made once for all maps."""
     _check_map_and_points("features", features, "(N, C, h, w)", points)
     dtype = torch.promote_types(points.dtype, torch.promote_types(features.dtype, torch.float32))
     features, points = features.to(dtype), points.to(dtype)
@@ -43,10 +66,11 @@ def point_sample(features: Tensor, points: Tensor) -> Tensor:
     if reads_rows(features):
         number = torch.arange(len(features), device=features.device)
         return sample_rows(features, number, points)
-    # 2 points - 1, in one operation.
-    grid = torch.rsub(points, -1, alpha=-2).unsqueeze(2)
+    if dtype not in grids:
+        # 2 points - 1, in one operation.
+        grids[dtype] = torch.rsub(points, -1, alpha=-2).unsqueeze(2)
     sampled = F.grid_sample(
-        features, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        features, grids[dtype], mode="bilinear", padding_mode="zeros", align_corners=False
     )
     return sampled.squeeze(3)
 

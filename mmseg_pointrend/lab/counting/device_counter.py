@@ -54,6 +54,8 @@ class DeviceCounter(PretendedDevice):
         work: what was asked for since the last `reset` or `take`.
 
     Example:
+        >>> import torch
+        >>> from mmseg_pointrend.lab.counting.pretended_device import DEVICE
         >>> counter = DeviceCounter()
         >>> with counter:
         ...     x = torch.zeros(4, 4).to(DEVICE)
