@@ -47,6 +47,16 @@ def test_upstream_is_counted_operator_by_operator() -> None:
     assert rendering["read"] > rendering["largest"] and rendering["peak"] > rendering["largest"]
 
 
+def test_a_prediction_asks_for_no_more_launches_than_upstreams() -> None:
+    """The one sync tells whether the logits are finite."""
+    for changes in ({}, dict(shape=(64, 64), ori_shape=(64, 64))):
+        found = count(**changes)
+        assert total(found["ours"], "launches") <= total(found["upstream"], "launches")
+        assert total(found["ours"], "launches") <= 101 and total(found["ours"], "syncs") <= 1
+        peaks = [max(stage["peak"] for stage in stages.values()) for stages in found.values()]
+        assert peaks[0] <= peaks[1]
+
+
 def test_a_training_step_asks_for_no_more_than_upstreams() -> None:
     """From the feature maps on, and of the syncs two are those of mmsegmentation's accuracy."""
     found = count(train=True, ori_shape=None, shape=(128, 256), batch=2, options=None)
