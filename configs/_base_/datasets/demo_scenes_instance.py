@@ -1,4 +1,5 @@
-# The generated scenes with the masks of their things, 192x384: PNG files and COCO annotations.
+# Close-ups of the generated scenes with the masks of their things, 192x384: PNG files and COCO
+# annotations.
 dataset_type = "CocoDataset"
 data_root = "data/demo_scenes_instance/"
 classes = ("person", "car", "pole", "fence", "plant")

@@ -77,6 +77,35 @@ def scene_instances(labels: np.ndarray, things: np.ndarray) -> Iterator[SceneIns
         yield SceneInstance(categories[int(labels[y[0], x[0]])], (top, left), mask)
 
 
+def draw_close_up(
+    rng: np.random.Generator, size: tuple[int, int], difficulty: float, zoom: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw a window of a street scene that is `zoom` times as large.
+
+    The window lies anywhere from left to right; its middle is near that of the scene, where most
+    things stand.
+
+    Args:
+        rng: source of all randomness; it is advanced.
+        size: height and width of the window, in pixels.
+        difficulty: of the scene, see `draw_scene`.
+        zoom: a whole number >= 1; 1 gives the scene itself.
+
+    Returns:
+        picture, labels and things, see `draw_scene_things`.
+    """
+    height, width = size
+    scene = draw_scene_things(rng, (height * zoom, width * zoom), difficulty)
+    if zoom == 1:
+        return scene
+    middle = (zoom - 1) * height / 2
+    top = round(middle + rng.uniform(-0.15, 0.25) * height)
+    top = min(max(top, 0), (zoom - 1) * height)
+    left = int(rng.integers((zoom - 1) * width + 1))
+    picture, labels, things = (part[top : top + height, left : left + width] for part in scene)
+    return picture, labels, things
+
+
 def write_instance_scenes(
     root: str | Path,
     num_train: int = 240,
@@ -85,12 +114,14 @@ def write_instance_scenes(
     difficulty: float = 0.5,
     seed: int = 0,
     smallest: int = 24,
+    zoom: int = 3,
 ) -> None:
     """Write generated street scenes and the masks of their things, in the format of COCO.
 
-    The pictures are those of `write_scenes` for equal arguments. Masks are what is seen of a thing:
-    what stands before it is cut out, so poles and fences cut cars and plants in pieces, and leaves
-    leave holes. They are run-length encoded.
+    The pictures are close-ups: windows of scenes that are drawn `zoom` times as large, in which
+    things have the sizes that they have in photographs of things; with `zoom=1` they are those of
+    `write_scenes`. Masks are what is seen of a thing: what stands before it is cut out, so poles
+    and fences cut cars and plants in pieces, and leaves leave holes. They are run-length encoded.
 
     Args:
         root: the folder; it is made when missing.
@@ -101,6 +132,7 @@ def write_instance_scenes(
         seed: not negative. Equal arguments give files that are equal byte for byte.
         smallest: things of which fewer pixels are seen are marked as crowds (`iscrowd`), which
             are neither trained nor measured; >= 1, which marks none.
+        zoom: how many times as large things are as in `write_scenes`; >= 1.
 
     Raises:
         ImportError: without pycocotools.
@@ -110,8 +142,10 @@ def write_instance_scenes(
     size, difficulty = check_scene_options(size, difficulty)
     asked: dict[str, object] = {"masks": "instances"}
     asked |= check_counts(num_train=num_train, num_val=num_val, seed=seed, smallest=smallest)
-    if smallest < 1:
-        raise ValueError(f"smallest must be at least 1 (pixels), got {smallest}")
+    asked |= check_counts(zoom=zoom)
+    for name, number in (("smallest", smallest), ("zoom", zoom)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
     asked |= {"size": list(size), "difficulty": difficulty, "drawing_version": DRAWING_VERSION}
     root = Path(root)
     check_folder(root, asked)
@@ -120,22 +154,22 @@ def write_instance_scenes(
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     write_whole(root / UNFINISHED, (json.dumps(asked, indent=2) + "\n").encode())
     for split, count in (("train", num_train), ("val", num_val)):
-        _write_split(root, split, count, seed, (size, difficulty, smallest))
+        _write_split(root, split, count, seed, (size, difficulty, smallest, zoom))
     os.replace(root / UNFINISHED, root / FINISHED)
 
 
 def _write_split(
-    root: Path, split: str, count: int, seed: int, options: tuple[tuple[int, int], float, int]
+    root: Path, split: str, count: int, seed: int, options: tuple[tuple[int, int], float, int, int]
 ) -> None:
     """Write the pictures of a split, then its annotation file."""
-    size, difficulty, smallest = options
+    size, difficulty, smallest, zoom = options
     number = ("train", "val").index(split)
     (root / split).mkdir(exist_ok=True)
     images: list[dict] = []
     annotations: list[dict] = []
     for index in track(range(count), f"     drawing {split}"):
         rng = np.random.default_rng([seed, number, index])
-        picture, labels, things = draw_scene_things(rng, size, difficulty)
+        picture, labels, things = draw_close_up(rng, size, difficulty, zoom)
         name = f"{index:06d}.png"
         write_whole(root / split / name, cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
         images.append(dict(id=index + 1, file_name=name, height=size[0], width=size[1]))

@@ -18,10 +18,10 @@ from mmseg_pointrend.lab.scenes import (
 )
 from mmseg_pointrend.lab.scenes import instances as scenes_in_coco
 from mmseg_pointrend.lab.scenes.canvas import LABEL_OF_SURFACE, Camera, Canvas, Surface
-from mmseg_pointrend.lab.scenes.instances import CLASSES
+from mmseg_pointrend.lab.scenes.instances import CLASSES, draw_close_up
 
 ROOT = Path(__file__).resolve().parents[3]
-SMALL = dict(num_train=2, num_val=1, size=(64, 131), difficulty=0.5, seed=3, smallest=12)
+SMALL = dict(num_train=2, num_val=1, size=(64, 131), difficulty=0.5, seed=3, smallest=12, zoom=1)
 LABELS = [int(LABEL_OF_SURFACE[surface]) for surface in CLASSES.values()]
 
 
@@ -143,11 +143,26 @@ def test_layout_is_that_of_coco(folder):
 
 
 def test_pictures_are_those_of_the_semantic_scenes(folder, tmp_path):
-    write_scenes(tmp_path, **{key: value for key, value in SMALL.items() if key != "smallest"})
+    write_scenes(
+        tmp_path, **{key: value for key, value in SMALL.items() if key not in ("smallest", "zoom")}
+    )
     for split, city, index in (("train", "demoburg", 1), ("val", "demoville", 0)):
         stem = f"{split}/{city}/{city}_{index:06d}_000000_leftImg8bit.png"
         ours = (folder / split / f"{index:06d}.png").read_bytes()
         assert ours == (tmp_path / "leftImg8bit" / stem).read_bytes()
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3])
+def test_a_close_up_is_a_window_of_a_larger_scene(zoom):
+    size = (64, 131)
+    parts = draw_close_up(np.random.default_rng(5), size, 0.5, zoom)
+    large = draw_scene_things(np.random.default_rng(5), (zoom * 64, zoom * 131), 0.5)
+    # Found by its picture, of which no two windows are alike.
+    windows = np.lib.stride_tricks.sliding_window_view(large[0][..., 0], size)
+    (place,) = np.argwhere((windows[:, :, ::9, ::9] == parts[0][::9, ::9, 0]).all((2, 3)))
+    rows, columns = (slice(first, first + side) for first, side in zip(place, size, strict=True))
+    for part, whole in zip(parts, large, strict=True):
+        assert np.array_equal(part, whole[rows, columns])
 
 
 def test_annotations_hold_the_things(folder):
@@ -210,7 +225,9 @@ def test_a_folder_of_other_scenes_is_refused(folder, tmp_path):
         write_instance_scenes(tmp_path, 0, 0)
 
 
-@pytest.mark.parametrize(("name", "value"), [("smallest", 0), ("smallest", 1.5), ("num_val", -1)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("smallest", 0), ("smallest", 1.5), ("zoom", 0), ("num_val", -1)]
+)
 def test_bad_numbers_are_named(tmp_path, name, value):
     with pytest.raises(ValueError, match=f"{name} must be .*{value}"):
         write_instance_scenes(tmp_path / "new", **{**SMALL, name: value})
