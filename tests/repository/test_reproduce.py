@@ -17,10 +17,18 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/reproduce.md"
 RESULTS = PAGE.with_suffix("")
 SEEDS = {0, 1, 2}
 NAMES = list(SWEEPS[SEMANTIC.title])
+#: Data -> the sweeps of instance masks on it; the folder of its results is named for it.
+INSTANCES = {
+    "scenes": ("mask-heads", "resolution-and-points"),
+    "pedestrians": ("mask-heads", "resolution-and-points"),
+    "nuclei": ("mask-heads", "resolution-and-points"),
+}
+INSTANCE_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb2-1k_{}.py"
+AP = {"AP": "coco/segm_mAP", "AP75": "coco/segm_mAP_75", "Boundary AP": "coco/boundary_mAP"}
 
 
-def read_results(sweep: str) -> list[Row]:
-    with open(RESULTS / f"{sweep}.csv", newline="") as file:
+def read_results(sweep: str, folder: Path = RESULTS) -> list[Row]:
+    with open(folder / f"{sweep}.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     return [
         Row(line.pop("variant"), int(line.pop("seed")), {key: float(line[key]) for key in line})
@@ -41,16 +49,26 @@ def metric(header: str) -> str:
     return name if name == "mIoU" else f"trimap/mIoU_{name.replace(' ', '')}"
 
 
-@pytest.mark.parametrize("sweep", NAMES)
-def test_every_variant_was_run_with_every_seed(sweep: str) -> None:
-    trainings = build_sweep(sweep, shipped_config(DEFAULT_CONFIG)).trainings
+@pytest.mark.parametrize(
+    ("sweep", "data"),
+    [
+        *((sweep, None) for sweep in NAMES),
+        *((sweep, data) for data, sweeps in INSTANCES.items() for sweep in sweeps),
+    ],
+)
+def test_every_variant_was_run_with_every_seed(sweep: str, data: str | None) -> None:
+    folder, config = RESULTS, DEFAULT_CONFIG
+    if data is not None:
+        folder = RESULTS / "instance" / data
+        config = INSTANCE_CONFIG.format(data if data != "scenes" else "demo-scenes-192x384")
+    trainings = build_sweep(sweep, shipped_config(config)).trainings
     variants = {variant for training in trainings for variant in training.variants}
-    rows = read_results(sweep)
+    rows = read_results(sweep, folder)
     assert {row.variant for row in rows} == variants
     assert len(rows) == len(variants) * len(SEEDS)
     assert all(row.metrics.keys() == rows[0].metrics.keys() for row in rows)
     assert {row.seed for row in rows} == SEEDS
-    assert (RESULTS / f"{sweep}.png").stat().st_size > 5000
+    assert (folder / f"{sweep}.png").stat().st_size > 5000
 
 
 def test_the_cells_are_the_results() -> None:
@@ -60,14 +78,39 @@ def test_the_cells_are_the_results() -> None:
     variants, seen = {row.variant for row in rows}, set()
     for header, *lines in tables():
         first = next((i for i, name in enumerate(header) if name.startswith("scenes")), None)
-        if first is None:
-            continue
+        if first is None or header[first] == "scenes, AP":
+            continue  # of labels, not of instance masks
         for line in lines:
             (variant,) = variants.intersection(re.findall(r"`([^`]+)`", " ".join(line)))
             for name, cell in zip(header[first:], line[first:], strict=True):
                 assert cell == format_cell(*mean_and_deviation(rows, variant, metric(name)))
             seen.add(variant)
     assert seen == variants
+
+
+def test_the_cells_of_instance_masks_are_the_results() -> None:
+    seen = set()
+    for header, *lines in tables():
+        columns = [header.index(f"{data}, AP") for data in INSTANCES if f"{data}, AP" in header]
+        if not columns:
+            continue
+        first, data = columns[0], ""
+        for place in range(first, len(header)):
+            before, _, name = header[place].rpartition(", ")
+            data = before or data
+            folder = RESULTS / "instance" / data
+            rows = [row for sweep in INSTANCES[data] for row in read_results(sweep, folder)]
+            rows = list({(row.variant, row.seed): row for row in rows}.values())
+            for line in lines:
+                (variant,) = re.findall(r"`([^`]+)`", line[first - 1])
+                assert line[place] == format_cell(*mean_and_deviation(rows, variant, AP[name]))
+                seen.add((data, variant))
+    assert seen == {
+        (data, row.variant)
+        for data, sweeps in INSTANCES.items()
+        for sweep in sweeps
+        for row in read_results(sweep, RESULTS / "instance" / data)
+    }
 
 
 @pytest.mark.parametrize(
