@@ -20,7 +20,7 @@ NAMES = list(SWEEPS[SEMANTIC.title])
 #: Data -> the sweeps of instance masks on it; the folder of its results is named for it.
 INSTANCES = {
     "scenes": ("mask-heads", "resolution-and-points"),
-    "pedestrians": ("mask-heads", "resolution-and-points"),
+    "pedestrians": ("mask-heads", "resolution-and-points", "strategies"),
     "nuclei": ("mask-heads", "resolution-and-points"),
 }
 INSTANCE_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb2-1k_{}.py"
