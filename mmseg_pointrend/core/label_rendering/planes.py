@@ -173,24 +173,44 @@ def _measure(
 ) -> tuple[Tensor, Tensor | None]:
     """Find margins (N, H, W) of the enlarged logits and, if there are several classes, labels."""
     margin, num_classes = subdivision.margin, logits.shape[1]
-    strips = _strips(logits, subdivision.scale_factor)
-    if num_classes == 1:
-        return _join([margin(strip) for strip in strips]), None
-    margins, labels = [], []
-    for strip in strips:
+    height = logits.shape[2] * subdivision.scale_factor
+    margins, labels = _Rows(height), _Rows(height)
+    for strip in _strips(logits, subdivision.scale_factor):
+        if num_classes == 1:
+            margins.add(margin(strip))
+            continue
         largest, second, label = _two_largest(strip)
         if keep_labels:
-            labels.append(label.to(label_dtype(num_classes)))
+            labels.add(label.to(label_dtype(num_classes)))
         if isinstance(margin, BoundedMargin):
-            margins.append(margin.of_largest(largest, second, strip))
+            margins.add(margin.of_largest(largest, second, strip))
         else:
-            margins.append(margin(strip))
-    return _join(margins), _join(labels) if labels else None
+            margins.add(margin(strip))
+    assert margins.joined is not None
+    return margins.joined, labels.joined
 
 
-def _join(strips: list[Tensor]) -> Tensor:
-    """Put strips (N, H', W) below each other."""
-    return torch.cat(strips, dim=1) if len(strips) > 1 else strips[0]
+class _Rows:
+    """Rows (N, H, W) made of strips (N, H', W), put below each other as they come; one of full height is not copied.
+
+    Attributes:
+        joined: (N, H, W); None as long as there is none.
+    """
+
+    def __init__(self, height: int) -> None:
+        self._height, self._filled = height, 0
+        self.joined: Tensor | None = None
+
+    def add(self, strip: Tensor) -> None:
+        """Put a strip below the others."""
+        last = self._filled + strip.shape[1]
+        if strip.shape[1] == self._height:
+            self.joined = strip
+        else:
+            if self.joined is None:
+                self.joined = strip.new_empty(len(strip), self._height, strip.shape[2])
+            self.joined[:, self._filled : last] = strip
+        self._filled = last
 
 
 def _two_largest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
