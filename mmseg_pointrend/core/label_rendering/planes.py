@@ -191,7 +191,7 @@ def _measure(
 
 
 class _Rows:
-    """Rows (N, H, W) made of strips (N, H', W), put below each other as they come; one of full height is not copied.
+    """A map put together from strips (N, H', W) as they come; one of full height is not copied.
 
     Attributes:
         joined: (N, H, W); None as long as there is none.
