@@ -5,13 +5,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmseg_pointrend.lab.ablation.run_folder import Run
 from mmseg_pointrend.lab.machine import usable_cores
+from mmseg_pointrend.lab.termination import exit_when_terminated
 
 POLL_SECONDS = 0.2
 #: Workers on this machine, unless told otherwise.
@@ -51,26 +51,24 @@ def run_all(
     environment = _environment if slurm is None else _slurm_environment
     slots = [environment(slot, workers) for slot in range(workers)]
     waiting, working = list(runs), {}
-    before = _exit_when_terminated()
-    try:
-        while waiting or working:
-            while waiting and slots:
-                run, slot = waiting.pop(0), slots.pop(0)
-                working[_start(run, slot, slurm, held)] = (run, slot)
-            for process in [process for process in working if process.poll() is not None]:
-                run, slot = working.pop(process)
-                slots.append(slot)
-                _note_signal(run, process.returncode)
-                on_end(run, process.returncode == 0 and run.is_finished)
-            if working:
-                time.sleep(POLL_SECONDS)
-    finally:
-        for process in working:
-            process.terminate()
-        for process in working:
-            process.wait()
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+    with exit_when_terminated():
+        try:
+            while waiting or working:
+                while waiting and slots:
+                    run, slot = waiting.pop(0), slots.pop(0)
+                    working[_start(run, slot, slurm, held)] = (run, slot)
+                for process in [process for process in working if process.poll() is not None]:
+                    run, slot = working.pop(process)
+                    slots.append(slot)
+                    _note_signal(run, process.returncode)
+                    on_end(run, process.returncode == 0 and run.is_finished)
+                if working:
+                    time.sleep(POLL_SECONDS)
+        finally:
+            for process in working:
+                process.terminate()
+            for process in working:
+                process.wait()
 
 
 def _start(
@@ -136,13 +134,6 @@ def _visible_gpus() -> list[str]:
     import torch
 
     return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def _exit_when_terminated() -> object:
-    """Make SIGTERM end this process as Ctrl-C does, so that its workers end too."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-    return signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _note_signal(run: Run, returncode: int) -> None:

@@ -11,6 +11,7 @@ from mmseg_pointrend.apis.testing import test
 from mmseg_pointrend.apis.training import train
 from mmseg_pointrend.lab.demo.subject import Subject
 from mmseg_pointrend.lab.machine import usable_cores
+from mmseg_pointrend.lab.termination import exit_when_terminated
 
 POLL_SECONDS = 1
 PRINT_SECONDS = 15
@@ -43,6 +44,19 @@ def train_and_test(
         )
         for name in subject.configs
     }
+    with exit_when_terminated():
+        try:
+            _start(processes, work_dir, threads)
+            _wait(processes, work_dir, iterations)
+        finally:
+            for process in processes.values():
+                if process.pid is not None:
+                    process.kill()
+    return {name: json.loads(_outcome_file(work_dir / name).read_text()) for name in processes}
+
+
+def _start(processes: dict, work_dir: Path, threads: int) -> None:
+    """Start the processes, each in a folder that holds no outcome of before."""
     # torch reads this when it is imported, which in a spawned process is before _run_one runs.
     inherited = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -56,12 +70,6 @@ def train_and_test(
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = inherited
-    try:
-        _wait(processes, work_dir, iterations)
-    finally:
-        for process in processes.values():
-            process.kill()
-    return {name: json.loads(_outcome_file(work_dir / name).read_text()) for name in processes}
 
 
 def _run_one(

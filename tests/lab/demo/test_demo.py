@@ -2,6 +2,12 @@
 
 import json
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +15,10 @@ import pytest
 from PIL import Image
 
 from mmseg_pointrend.lab.demo import choose_subject, format_table
-from tests.tools.commands import tool
+from tests.tools.commands import ROOT, tool
 
-ARGUMENTS = ("demo.py", "--iterations", 2, "--num-train", 4, "--num-val", 3)
+SCENES = ("--num-train", "4", "--num-val", "3")
+ARGUMENTS = ("demo.py", "--iterations", 2, *SCENES)
 
 
 def check_report(folder: Path, instance: bool) -> dict:
@@ -58,6 +65,44 @@ def test_a_failing_training_names_its_log(tmp_path: Path, call_tool, forked) -> 
     (tmp_path / "w/baseline/output.log").mkdir(parents=True)  # where the log should be written
     with pytest.raises(RuntimeError, match="baseline failed; see w/baseline/output.log"):
         call_tool(*ARGUMENTS, "--work-dir", "w")
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_trainings_too(tmp_path: Path) -> None:
+    """No process of the demonstration's session is left."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tools/demo.py", "--iterations", "10000", *SCENES],
+        cwd=tmp_path,
+        env=dict(os.environ, OMP_NUM_THREADS="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    logs = [tmp_path / "work_dirs/demo" / name / "output.log" for name in ("baseline", "pointrend")]
+    try:
+        wait_until(lambda: all(log.is_file() for log in logs))
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+        wait_until(lambda: not session_lives(process.pid))
+    finally:
+        if session_lives(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def session_lives(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("instance", [False, True], ids=["semantic", "instances"])
