@@ -289,6 +289,13 @@ def test_the_readmes_prediction_is_a_call_that_exists() -> None:
     inspect.signature(predict).bind(*call.args, **names)
 
 
+def test_the_readmes_retrofit_runs() -> None:
+    (block,) = (block for block in code_blocks(ROOT / "README.md") if "HeadTraining" in block)
+    names: dict = {}
+    exec(block.replace("iterations=100", "iterations=2"), names)
+    assert names["labels"].shape == (1, 96, 128)
+
+
 def test_the_readmes_use_of_the_core_runs() -> None:
     names: dict = {}
     exec(code_blocks(ROOT / "README.md")[-1], names)

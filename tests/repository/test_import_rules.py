@@ -68,6 +68,7 @@ RULES = {
     # mmseg_pointrend/__init__.py: importing the package imports no mm* package
     PACKAGE: Rule(allowed=(f"{PACKAGE}.core", f"{PACKAGE}.compat")),
     f"{PACKAGE}.core": Rule(allowed=("torch",)),
+    f"{PACKAGE}.retrofit": Rule(allowed=("torch", f"{PACKAGE}.core")),
     f"{PACKAGE}.models": Rule(
         allowed=(
             f"{PACKAGE}.core",
@@ -208,6 +209,7 @@ def test_rooms_keep_to_their_imports(room):
 
 
 CORE = "mmseg_pointrend/core/made_up.py"
+RETROFIT = "mmseg_pointrend/retrofit/made_up.py"
 MODELS = "mmseg_pointrend/models/made_up.py"
 METRIC = "mmseg_pointrend/evaluation/made_up.py"
 HOOK = "mmseg_pointrend/engine/made_up.py"
@@ -230,6 +232,8 @@ TOOL = "tools/made_up.py"
         (CORE, "import torchvision", "torchvision"),
         (CORE, "from ..models import PointHead", "mmseg_pointrend.models.PointHead"),
         (CORE, "import importlib; importlib.import_module('mmcv.cnn')", "mmcv.cnn"),
+        (RETROFIT, "import numpy as np", "numpy"),
+        (RETROFIT, "from ..models import PointMLP", "mmseg_pointrend.models.PointMLP"),
         (MODELS, "from mmcv.ops import point_sample", "mmcv.ops.point_sample"),
         (MODELS, "from mmcv import ops", "mmcv.ops"),
         (MODELS, "import mmcv", "mmcv"),
@@ -309,6 +313,7 @@ def test_a_violation_is_reported_with_its_line(path, line, name):
         (CORE, "from .points import sample"),
         (CORE, "from mmseg_pointrend.core import points"),
         (CORE, "from dataclasses import dataclass"),
+        (RETROFIT, "from mmseg_pointrend.core.shapes import check_shape"),
         (MODELS, "from mmcv.cnn import ConvModule"),
         (MODELS, "from mmseg.models.decode_heads.decode_head import BaseDecodeHead"),
         (MODELS, "from .point_head import PointHead"),
@@ -357,12 +362,13 @@ def _run_python(code: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_core_imports_where_only_torch_is_installed():
+@pytest.mark.parametrize("room", ["core", "retrofit"])
+def test_it_imports_where_only_torch_is_installed(room):
     blocked = _run_python(f"{BLOCK_MM}\nimport mmengine")
     assert "ImportError: blocked: mmengine" in blocked.stderr
-    done = _run_python(f"{BLOCK_MM}\nimport mmseg_pointrend.core as core\nprint(core.__file__)")
+    done = _run_python(f"{BLOCK_MM}\nimport mmseg_pointrend.{room} as room\nprint(room.__file__)")
     assert done.returncode == 0, done.stderr
-    assert Path(done.stdout.strip()) == ROOT / PACKAGE / "core" / "__init__.py"
+    assert Path(done.stdout.strip()) == ROOT / PACKAGE / room / "__init__.py"
 
 
 def test_importing_the_package_is_light():

@@ -1,0 +1,242 @@
+"""A frozen network with a point head."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmseg_pointrend.core import (
+    PointFeatures,
+    PredictPoints,
+    Resize,
+    Subdivision,
+    TrainingPoints,
+    decide,
+    label_sample,
+    render,
+    render_labels,
+    select_training_points,
+)
+from mmseg_pointrend.core.shapes import check_shape
+from mmseg_pointrend.retrofit.loss import point_loss
+from mmseg_pointrend.retrofit.point_head import PointHead
+
+#: (network, (N, 3, H, W) images) -> (N, K, h, w) coarse logits and fine-grained maps, each
+#: (N, C_i, h_i, w_i).
+ReadMaps = Callable[[nn.Module, Tensor], tuple[Tensor, Sequence[Tensor]]]
+
+#: N of the rendering, as a share of the pixels: on CamVid a frozen ESPNet gains up to here.
+SHARE_OF_POINTS = 1 / 16
+
+
+class Retrofit(nn.Module):
+    """A network that stays as it is, and a point head that renders its prediction (paper, sec. 3).
+
+    The network is frozen: it is always in evaluation mode, whatever `train` says, runs without a
+    gradient, and its parameters ask for none. So neither weights nor statistics of batch
+    normalisation change by a bit. Called with images, the module renders labels.
+
+    Args:
+        network: any module.
+        read_maps: runs it, see `ReadMaps`. A fine-grained map is a tensor of any size that covers
+            the whole picture; the picture itself may be one.
+        example: (N, 3, H, W), an image as the network takes it, of which the values do not matter:
+            classes, channels and the stride of the coarse map are read from what it gives.
+        point_head: (N, C, P) fine-grained features and (N, K, P) coarse logits -> (N, K, P) logits;
+            a `PointHead` by default.
+        subdivision: how it is rendered. By default steps up to the images' size, and a sixteenth
+            of its pixels as N.
+        threshold: with K = 1, the probability above which a pixel is class 1.
+
+    Raises:
+        ValueError: for maps of other shapes, or a coarse map as large as the image.
+
+    Example:
+        >>> network = torch.nn.ModuleDict(dict(
+        ...     stem=torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        ...     body=torch.nn.Conv2d(8, 4, 3, stride=4, padding=1),
+        ... ))
+        >>> def read_maps(network, images):
+        ...     stem = network.stem(images)
+        ...     return network.body(stem), [stem]
+        >>> model = Retrofit(network, read_maps, torch.zeros(1, 3, 64, 64))
+        >>> model.subdivision.steps, model(torch.randn(2, 3, 96, 130)).shape
+        (3, torch.Size([2, 96, 130]))
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        read_maps: ReadMaps,
+        example: Tensor,
+        point_head: nn.Module | None = None,
+        subdivision: Subdivision | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.read_maps = read_maps
+        self.threshold = threshold
+        self.train()
+        coarse, fine = self.maps(example)
+        num_channels = sum(features.shape[1] for features in fine)
+        if point_head is None:
+            point_head = PointHead(num_channels, coarse.shape[1]).to(coarse.device)
+        self.point_head = point_head
+        self.subdivision = subdivision or Subdivision(
+            steps=count_steps(example, coarse), num_points=SHARE_OF_POINTS
+        )
+
+    def train(self, mode: bool = True) -> "Retrofit":
+        """Set the point head's mode; the network stays in evaluation mode."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    # ---- prediction ------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Render labels: (N, 3, H, W) images -> (N, H, W), in the smallest type that holds K."""
+        coarse, fine = self.maps(images)
+        return self._labels(images, coarse, self._predict_points(fine, coarse), self.subdivision)
+
+    @torch.no_grad()
+    def coarse_labels(self, images: Tensor) -> Tensor:
+        """Decide by the coarse logits alone, bilinearly enlarged: what `forward` is without points.
+
+        Args:
+            images: (N, 3, H, W).
+
+        Returns:
+            (N, H, W) labels.
+        """
+        coarse, fine = self.maps(images)
+        no_steps = self.subdivision.more_steps(-self.subdivision.steps)
+        return self._labels(images, coarse, self._predict_points(fine, coarse), no_steps)
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Render logits: (N, 3, H, W) images -> (N, K, H, W)."""
+        coarse, fine = self.maps(images)
+        rendered = render(coarse, self._predict_points(fine, coarse), self.subdivision)
+        return Resize(images.shape[2], images.shape[3]).apply(rendered)
+
+    def _labels(
+        self, images: Tensor, coarse: Tensor, predict_points: PredictPoints, how: Subdivision
+    ) -> Tensor:
+        to_image = (Resize(images.shape[2], images.shape[3]),)
+        labels = render_labels(coarse, predict_points, how, [to_image], self.threshold)
+        return torch.stack(labels)
+
+    # ---- training --------------------------------------------------------------------------------
+
+    def predict_training_points(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        training_points: TrainingPoints,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Choose points and predict them, with a gradient for the point head.
+
+        Args:
+            images: (N, 3, H, W).
+            labels: (N, H', W'), integers, of the same pictures; the size may be another one.
+            training_points: how many, and which.
+            generator: source of randomness; torch's global one by default.
+
+        Returns:
+            (N, K, P) logits, and (N, P) the labels there.
+
+        Raises:
+            ValueError: for shapes that do not fit.
+        """
+        check_shape("labels", labels, "(N, H, W)")
+        coarse, fine = self.maps(images)
+        margin = self.subdivision.margin
+        points = select_training_points(coarse, training_points, margin, generator)
+        return self._predict_points(fine, coarse)(points), label_sample(labels, points)
+
+    def loss(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        training_points: TrainingPoints,
+        class_weights: Sequence[float] | None = None,
+        ignore_index: int = 255,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the loss of training points, see `predict_training_points` and `point_loss`.
+
+        Returns:
+            the loss, and the share of known points whose label is right, both scalars.
+        """
+        logits, target = self.predict_training_points(images, labels, training_points, generator)
+        loss = point_loss(logits, target, class_weights, ignore_index)
+        with torch.no_grad():
+            known = target != ignore_index
+            hits = (decide(logits, self.threshold) == target) & known
+            return loss, hits.sum() / known.sum().clamp(min=1)
+
+    # ---- shared ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Run the network: (N, 3, H, W) images -> (N, K, h, w) coarse logits, fine-grained maps.
+
+        Raises:
+            ValueError: if `read_maps` gives something else.
+        """
+        check_shape("images", images, "(N, 3, H, W)")
+        found = self.read_maps(self.network, images)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise ValueError(
+                "read_maps must return (coarse logits, list of fine-grained maps), got "
+                f"{type(found).__name__}"
+            )
+        coarse, fine = found
+        maps = {"coarse logits": coarse} | {
+            f"fine-grained map {number}": features for number, features in enumerate(fine)
+        }
+        for name, values in maps.items():
+            fits = isinstance(values, Tensor) and values.dim() == 4 and len(values) == len(images)
+            if not fits or not values.is_floating_point():
+                shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+                raise ValueError(
+                    f"read_maps: {name} must be floating-point, (N, C, h, w) with N = "
+                    f"{len(images)}, got {shape}"
+                )
+        if not fine:
+            raise ValueError("read_maps must return at least one fine-grained map, got none")
+        return coarse, list(fine)
+
+    def _predict_points(self, fine: Sequence[Tensor], coarse: Tensor) -> PredictPoints:
+        features = PointFeatures(fine, coarse)
+        return lambda points: self.point_head(*features(points))
+
+
+def count_steps(images: Tensor, coarse: Tensor) -> int:
+    """Count the subdivision steps that bring a coarse map to the images' size, each doubling it.
+
+    Args:
+        images: (N, 3, H, W).
+        coarse: (N, K, h, w).
+
+    Raises:
+        ValueError: for a coarse map as large as the images.
+
+    Example:
+        >>> count_steps(torch.zeros(1, 3, 64, 65), torch.zeros(1, 2, 8, 9))
+        3
+    """
+    strides = [images.shape[axis] / coarse.shape[axis] for axis in (2, 3)]
+    steps = round(math.log2(max(strides)))
+    if steps < 1:
+        raise ValueError(
+            f"read_maps: the coarse logits {tuple(coarse.shape[2:])} are as large as the image "
+            f"{tuple(images.shape[2:])}, so nothing is left to render; average them, for instance "
+            "by avg_pool2d(logits, 4)"
+        )
+    return steps
