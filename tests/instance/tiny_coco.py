@@ -166,17 +166,20 @@ CONFIGS = Path(__file__).parents[2] / "configs/mask_rcnn"
 MASK_RCNN = "mask-rcnn_r50-caffe_fpn_ms-1x_coco"
 
 
-def write_config(folder: Path, name: str = f"pointrend-{MASK_RCNN}", **options: object) -> Path:
+def write_config(
+    folder: Path, name: str = f"pointrend-{MASK_RCNN}", pictures: int = 4, **options: object
+) -> Path:
     """Write tiny data and a small config of ours for them; it trains two epochs of two iterations.
 
     Args:
         folder: gets `data/` and `small.py`.
         name: of the config.
+        pictures: how many there are; the last has no object.
         options: others, with two underscores for a dot.
     """
     from mmseg_pointrend.apis.configs import load_config
 
-    data = write_tiny_coco(folder / "data")
+    data = write_tiny_coco(folder / "data", pictures)
     path = CONFIGS / f"{name}.py"
     chosen = small_options(load_config(path).model) | data_options(data)
     chosen["train_dataloader"]["sampler"] = dict(type="DefaultSampler", shuffle=True)
