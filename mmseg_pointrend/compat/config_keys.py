@@ -96,10 +96,12 @@ def check_options(config: Config, options: Iterable[str]) -> None:
 
     Raises:
         ValueError: for a key that is not there and that nothing would read, or a name that only the
-            file itself uses, with the keys that have its value.
+            file itself uses, with the keys that have its value; for a list in which a key names no
+            element.
     """
     read = _OTHERS | {*inspect.signature(Runner.__init__).parameters}
     for key in options:
+        _check_place(config, key)
         first, _, rest = key.partition(".")
         if first in read or first in OLD_KEYS:
             continue
@@ -120,6 +122,24 @@ def check_options(config: Config, options: Iterable[str]) -> None:
             "project do not read",
             soft_wrap=True,
         )
+
+
+def _check_place(config: Config, key: str) -> None:
+    """Refuse a key that goes into a list without saying to which of its elements."""
+    first, *parts = key.split(".")
+    node: object = config.get(first)
+    for depth, part in enumerate(parts):
+        if isinstance(node, list):
+            if not part.isdecimal() or int(part) >= len(node):
+                place = ".".join([first, *parts[:depth]])
+                example = ".".join([place, "0", *parts[depth + part.isdecimal() :]])
+                raise ValueError(
+                    f"option {key}: {place} is a list of {len(node)}, whose elements are numbered "
+                    f"from 0, as in {example}"
+                )
+            node = node[int(part)]
+        else:
+            node = node.get(part) if isinstance(node, dict) else None
 
 
 def _is_old(key: str) -> ValueError:

@@ -72,6 +72,8 @@ def test_variables_of_a_file_may_have_old_names(tmp_path: Path) -> None:
         ("crop_size", r"model\.data_preprocessor\.size"),
         ("test_pipeline.1.scale", r"given to val_dataloader\.dataset\.pipeline\.1\.scale, test"),
         ("nonsense", "nothing reads nonsense$"),
+        ("param_scheduler.power", "is a list of 2,.* as in param_scheduler.0.power$"),
+        ("param_scheduler.3.power", "is a list of 2,.* as in param_scheduler.0.power$"),
     ],
 )
 def test_an_option_that_changes_nothing_is_refused(key: str, message: str) -> None:
