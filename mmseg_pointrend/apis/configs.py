@@ -11,6 +11,7 @@ from torch import nn
 
 import mmseg_pointrend.models  # noqa: F401 - fills the registry
 from mmseg_pointrend import compat
+from mmseg_pointrend.apis.shipped import find_config, shipped_config
 from mmseg_pointrend.apis.tasks import SAFETY_HOOKS, task_of
 from mmseg_pointrend.compat.config_keys import check_old_keys, check_options
 from mmseg_pointrend.compat.distributed import give_slurm_job_a_port, prepare_cpu_processes
@@ -19,6 +20,15 @@ from mmseg_pointrend.engine.type_names import type_name
 
 compat.setup()
 
+__all__ = [
+    "fit_to_machine",
+    "is_pointrend",
+    "load_config",
+    "names_type",
+    "prepare_config",
+    "shipped_config",
+]
+
 #: Hooks of mmengine's -> ours that do the same, and lose nothing when a training is interrupted.
 SAFE_HOOKS = {
     "CheckpointHook": "SafeCheckpointHook",
@@ -26,37 +36,19 @@ SAFE_HOOKS = {
 }
 
 
-def shipped_config(name: str) -> Path:
-    """Find a config that comes with this project, in a clone or in an installed package.
-
-    Args:
-        name: path below `configs/`.
-
-    Raises:
-        FileNotFoundError: if there is no such config.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package.parent / "configs", package / ".mim" / "configs"):
-        if (folder / name).is_file():
-            return folder / name
-    raise FileNotFoundError(f"this project has no config {name}")
-
-
 def load_config(path: str | Path, options: dict | None = None) -> Config:
     """Read a config and override parts of it.
 
     Args:
-        path: config file (Python).
+        path: config file (Python), or the name of a config of this project.
         options: dotted keys and values, as `--cfg-options` gives them.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if there is no such config.
         ImportError: if it needs mmdet, which is missing.
         ValueError: for keys of mmsegmentation 0.x, or options that nothing reads.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
-    config = _read(path)
+    config = _read(find_config(path))
     check_old_keys(config, options or ())
     if options:
         check_options(config, options)
@@ -94,7 +86,7 @@ def prepare_config(
     """Load a config for a runner on this machine.
 
     Args:
-        path: config file.
+        path: config file, or the name of a config of this project.
         work_dir: as told, else as the config says, else work_dirs/<config's name>.
         options: dotted config keys and values that override the file.
         launcher: "none", "pytorch", "slurm" or "mpi".

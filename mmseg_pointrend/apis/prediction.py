@@ -1,7 +1,8 @@
 """Predicting image files: one, however large, or very many."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +11,20 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from mmseg_pointrend.apis.configs import prepare_config
+from mmseg_pointrend.apis.configs import load_config, prepare_config
+from mmseg_pointrend.apis.inferencer import PointRendInferencer
 from mmseg_pointrend.apis.models import load_model
+from mmseg_pointrend.apis.shipped import find_config
 from mmseg_pointrend.apis.tasks import Files, refuse_instances, task_of
+from mmseg_pointrend.core import Window
 from mmseg_pointrend.inference.folder import JobFolder
 from mmseg_pointrend.inference.inputs import find_pictures
 from mmseg_pointrend.inference.job import JobSettings, Report, run_job
 from mmseg_pointrend.inference.memory import explained, no_more_than_free
 from mmseg_pointrend.inference.network import AS_IT_IS, NetworkSettings, prepare_network
-from mmseg_pointrend.inference.palettes import palette_of
-from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
+from mmseg_pointrend.inference.predictor import Windows
 from mmseg_pointrend.inference.ray_job import Work, import_ray, run_on_ray
-from mmseg_pointrend.inference.reading import load_image, step_name, test_pipeline
+from mmseg_pointrend.inference.reading import step_name, test_pipeline
 from mmseg_pointrend.inference.record import (
     Record,
     checksum_of_settings,
@@ -58,7 +61,7 @@ def predict(
     at its native size; the pipeline's other steps, such as resizing, are left out, and named.
 
     Args:
-        config_path: config file.
+        config_path: config file, or the name of a config of this project.
         checkpoint: weights.
         image: image file.
         out: PNG file to write: the index of each pixel's class, from 0, in 8 bits (16 bits for
@@ -80,26 +83,19 @@ def predict(
         ValueError: for a damaged image, settings out of range, or weights of another model.
     """
     check_labels_path(out)
-    config = prepare_config(config_path, options=options)
-    refuse_instances(config, "a single label map, FILE.png,")
-    pipeline = test_pipeline(config)
-    windows = Windows.choose(window, stride)
-    model = load_model(config, checkpoint, device, allow_unset)
-    prepare_network(model, network)
-    with no_more_than_free(model), explained(image, whole=windows is None):
-        if windows is None:
-            labels = predict_whole(model, pipeline, image).labels
-        else:
-            _name_steps_left_out(pipeline)
-            console = Console(stderr=True)
-            follow = partial(
-                track, description="Predicting", console=console, disable=not console.is_terminal
-            )
-            pixels = load_image(pipeline, image)["img"]
-            labels = predict_sliding(model, pixels, windows, follow=follow).labels
-    palette = palette_of(config, model.num_classes) if colored else None
-    write_labels(out, labels, palette)
-    return labels
+    refuse_instances(load_config(config_path, options), "a single label map, FILE.png,")
+    inferencer = PointRendInferencer(
+        config_path, checkpoint, device, window=window, stride=stride, network=network,
+        options=options, allow_unset=allow_unset,
+    )  # fmt: skip
+    predictor = inferencer.predictor
+    if predictor.windows is not None:
+        _name_steps_left_out(test_pipeline(inferencer.config))
+        predictor = replace(predictor, follow=_show_windows)
+    with no_more_than_free(inferencer.model), explained(image, whole=predictor.windows is None):
+        (maps,) = predictor([inferencer.reader.read(image)])
+    write_labels(out, maps.labels, inferencer.palette if colored else None)
+    return maps.labels
 
 
 def predict_many(
@@ -129,7 +125,7 @@ def predict_many(
     and waits for the others at the end.
 
     Args:
-        config_path: config file.
+        config_path: config file, or the name of a config of this project.
         checkpoint: weights.
         inputs: files, folders, patterns, lists of files (`inference.inputs.find_pictures`).
         out: folder: `labels/` gets a PNG for each picture, as `predict` writes it, or of objects
@@ -199,7 +195,8 @@ def predict_many(
     if ray is None:
         report = run_job(model, pipeline, pictures, folder, settings)
     else:
-        build = partial(_load_anywhere, *map(_absolute, (config_path, checkpoint)), options)
+        paths = map(_absolute_path, (find_config(config_path), checkpoint))
+        build = partial(_load_anywhere, *paths, options)
         make_model = partial(build, network, device=device, allow_unset=allow_unset)
         report = run_on_ray(Work(make_model, pipeline, folder, settings), pictures, ray or None)
     print(report.describe(), flush=True)
@@ -221,7 +218,13 @@ def _load_anywhere(
     return model
 
 
-def _absolute(path: str | Path) -> str:
+def _show_windows(windows: Sequence[Window]) -> Iterable[Window]:
+    """Show how far a picture is, to whoever looks."""
+    console = Console(stderr=True)
+    return track(windows, "Predicting", console=console, disable=not console.is_terminal)
+
+
+def _absolute_path(path: str | Path) -> str:
     """Write a path so that it holds in any folder; an address stays."""
     return str(path) if "://" in str(path) else os.path.abspath(path)
 

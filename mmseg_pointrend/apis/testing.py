@@ -33,7 +33,7 @@ def test(
     `RefinementMetric`. `options={"model.predict_coarse": False}` leaves that out.
 
     Args:
-        config_path: config file.
+        config_path: config file, or the name of a config of this project.
         checkpoint: weights; also mmsegmentation's own PointRend checkpoints.
         work_dir: where the results go, as JSON; work_dirs/<config's name> by default.
         out: folder for the predicted label maps: PNG, class indices from 0; of objects

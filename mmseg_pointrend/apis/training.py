@@ -27,7 +27,7 @@ def train(
     """Train what a config describes; killed at any moment, it can go on from a checkpoint.
 
     Args:
-        config_path: config file.
+        config_path: config file, or the name of a config of this project.
         work_dir: where logs and checkpoints go; work_dirs/<config's name> by default.
         resume: a checkpoint to go on from, or "auto" for the newest complete one in `work_dir`
             (from the start if there is none).

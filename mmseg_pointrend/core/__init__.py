@@ -24,6 +24,7 @@ from mmseg_pointrend.core.geometry import (
     Warp,
     mixes_pixels,
     warp_map,
+    warp_points,
     warp_size,
     warp_taps,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "subdivide",
     "uncertain_pixels",
     "warp_map",
+    "warp_points",
     "warp_size",
     "warp_taps",
 ]

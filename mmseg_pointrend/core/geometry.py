@@ -62,6 +62,13 @@ class Step(ABC):
         """Whether pixels of the result mix several pixels of a map of that size."""
         return False
 
+    def move(self, points: Tensor, size: Size) -> Tensor:
+        """Find points, (..., 2) in [0, 1] of a map of that size, again in the result.
+
+        Those that the result does not hold are outside of [0, 1].
+        """
+        return points
+
     def of_regions(self, regions: Tensor | slice, num_regions: int) -> "Step":
         """The step for some of the regions, (R,) or a slice, which there are `num_regions` of."""
         return self
@@ -110,6 +117,15 @@ class Resize(Step):
         share = position - low
         return _blend(taps, (low, low + 1), (1 - share, share))
 
+    def move(self, points: Tensor, size: Size) -> Tensor:
+        """Keep their places; with `align_corners`, as the outermost pixels' centres keep theirs."""
+        if not self.align_corners or size == (self.height, self.width):
+            return points
+        before = points.new_tensor([size[1], size[0]])
+        after = points.new_tensor([self.width, self.height])
+        scale = (after - 1) / (before - 1).clamp(min=1)
+        return ((points * before - 0.5) * scale + 0.5) / after
+
     def mixes(self, size: Size) -> bool:
         """Whether the map has another size."""
         return size != (self.height, self.width)
@@ -142,6 +158,14 @@ class Crop(Step):
         first, count = ((self.top, self.height), (self.left, self.width))[axis]
         return AxisTaps(
             taps.start[:, first : first + count], taps.weights[:, first : first + count]
+        )
+
+    def move(self, points: Tensor, size: Size) -> Tensor:
+        """Count from the corner of what is cut out, in its size."""
+        height, width = size
+        x, y = points.unbind(-1)
+        return torch.stack(
+            [(x * width - self.left) / self.width, (y * height - self.top) / self.height], dim=-1
         )
 
 
@@ -181,6 +205,11 @@ class Flip(Step):
     def compose(self, taps: AxisTaps, axis: int) -> AxisTaps:
         """Turn the order of the taps round."""
         return AxisTaps(taps.start.flip(1), taps.weights.flip(1)) if axis == self.axis else taps
+
+    def move(self, points: Tensor, size: Size) -> Tensor:
+        """Count from the other side."""
+        x, y = points.unbind(-1)
+        return torch.stack([x, 1 - y] if self.axis == 0 else [1 - x, y], dim=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +277,12 @@ class Place(Step):
         """It may always."""
         return True
 
+    def move(self, points: Tensor, size: Size) -> Tensor:
+        """Find the points of each region, (R, P, 2), in the picture."""
+        boxes = self.boxes.to(points)[:, None]
+        sides = points.new_tensor([self.width, self.height])
+        return (boxes[..., :2] + points * (boxes[..., 2:] - boxes[..., :2])) / sides
+
     def of_regions(self, regions: Tensor | slice, num_regions: int) -> "Place":
         """Take the boxes of some of the regions.
 
@@ -308,6 +343,31 @@ def warp_size(size: Size, warp: Warp) -> Size:
     for step in warp:
         size = step.result_size(size)
     return size
+
+
+def warp_points(points: Tensor, size: Size, warp: Warp) -> Tensor:
+    """Find points of a map again in what becomes of it.
+
+    Args:
+        points: (..., 2), x and y in [0, 1] of the map; (R, P, 2) if the warp has a `Place`.
+        size: (H, W) of the map.
+        warp: the steps.
+
+    Returns:
+        points in [0, 1] of the result; outside of it for those that were cut off.
+
+    Raises:
+        ValueError: for points of another shape.
+
+    Example:
+        >>> warp_points(torch.tensor([[0.25, 0.5]]), (4, 8), [Crop(0, 1, 4, 4), Resize(9, 9)])
+        tensor([[0.2500, 0.5000]])
+    """
+    if points.dim() < 1 or points.shape[-1] != 2:
+        raise ValueError(f"points must have shape (..., 2), got {tuple(points.shape)}")
+    for step in warp:
+        points, size = step.move(points, size), step.result_size(size)
+    return points
 
 
 def mixes_pixels(warp: Warp, size: Size) -> bool:

@@ -3,6 +3,7 @@
 One picture:
 
 - `images`: files that a decoder would misread.
+- `pixels`: pictures in memory.
 - `reading`: pictures read and prepared as a test pipeline says.
 - `predictor`: labels, and how sure they are, of pictures as in testing or in sliding windows.
 - `network`: half precision, folded BatchNorms, compiled parts.
@@ -10,11 +11,12 @@ One picture:
 
 Many:
 
-- `inputs`: which pictures are meant.
+- `inputs`: which files are meant.
+- `sources`: which pictures are meant in Python.
 - `names`: what the files are called that are written for them.
 - `written`: label maps, confidences and overlays as files, marked with what they were made of.
 - `overlays`: the classes' colours painted over a picture.
-- `palettes`: the classes' colours.
+- `palettes`: the classes' colours and names.
 - `record`: what made the files of a folder.
 - `folder`: where a job's files lie, and which are finished.
 - `loading`: pictures read ahead, and put together to batches.

@@ -20,7 +20,7 @@ from mmseg_pointrend.compat.whole_files import whole_file
 from mmseg_pointrend.inference.inputs import Picture
 from mmseg_pointrend.inference.instances import Objects, WantedObjects
 from mmseg_pointrend.inference.overlays import paint
-from mmseg_pointrend.inference.predictor import Maps, predict_batch
+from mmseg_pointrend.inference.predictor import Details, LabelPredictor, Maps, Windows
 from mmseg_pointrend.inference.record import Record
 from mmseg_pointrend.inference.written import (
     check_inside,
@@ -56,9 +56,9 @@ class Wanted:
         kinds = dict(confidence=self.confidence, overlays=self.overlays, labels=True)
         return [kind for kind, wanted in kinds.items() if wanted]
 
-    def predict(self, model: nn.Module, items: Sequence[dict]) -> list[Maps]:
-        """Predict pictures that a test pipeline has prepared."""
-        return predict_batch(model, items, self.confidence)
+    def predictor(self, model: nn.Module, windows: Windows | None = None) -> LabelPredictor:
+        """Predict what is written, by a model."""
+        return LabelPredictor(model, Details(confidence=self.confidence), windows)
 
     def write(self, kind: str, path: Path, maps: Maps, pixels: object, mark: str) -> None:
         """Write a file of a picture.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from torch import nn
 
 from mmseg_pointrend.compat.whole_files import whole_file
 from mmseg_pointrend.inference.overlays import as_color
+from mmseg_pointrend.inference.predictor import LABELS, Details
+from mmseg_pointrend.inference.reading import Read
 from mmseg_pointrend.inference.written import write_overlay
 
 #: How much of a painted pixel is the object's colour.
@@ -38,6 +40,36 @@ class Objects(NamedTuple):
     labels: np.ndarray
     scores: np.ndarray
     masks: list[dict]
+
+
+@dataclass(frozen=True)
+class ObjectPredictor:
+    """Predicts objects of pictures that were read.
+
+    Attributes:
+        model: any detector of mmdet, in evaluation mode.
+        score: what is less sure is left out.
+        windows: None: a detector sees whole pictures.
+    """
+
+    model: nn.Module
+    score: float
+    windows: None = None
+
+    def asked_for(self, details: Details) -> "ObjectPredictor":
+        """The same predictor: there are no details of objects.
+
+        Raises:
+            ValueError: for any.
+        """
+        if details != LABELS:
+            asked = [name for name, value in asdict(details).items() if value]
+            raise ValueError(f"{', '.join(asked)}: for label maps; objects come without")
+        return self
+
+    def __call__(self, batch: Sequence[Read]) -> list[Objects]:
+        """Predict pictures."""
+        return predict_objects(self.model, [one.item for one in batch], self.score)
 
 
 @torch.no_grad()
@@ -113,9 +145,9 @@ class WantedObjects:
         """Name the folders; objects come last, so that they are there when all is."""
         return [*(["overlays"] if self.overlays else []), "instances"]
 
-    def predict(self, model: nn.Module, items: Sequence[dict]) -> list[Objects]:
-        """Predict pictures that a test pipeline has prepared."""
-        return predict_objects(model, items, self.score)
+    def predictor(self, model: nn.Module, windows: None = None) -> ObjectPredictor:
+        """Predict what is written, by a model; a detector sees whole pictures."""
+        return ObjectPredictor(model, self.score)
 
     def write(self, kind: str, path: Path, found: Objects, pixels: object, mark: str) -> None:
         """Write a file of a picture.

@@ -18,9 +18,9 @@ from mmseg_pointrend.inference.memory import (
     lacks_memory,
     no_more_than_free,
 )
-from mmseg_pointrend.inference.predictor import Maps, Windows, predict_sliding
+from mmseg_pointrend.inference.predictor import Maps, Windows
 from mmseg_pointrend.inference.progress import JobProgress
-from mmseg_pointrend.inference.reading import PipelineError, other_steps
+from mmseg_pointrend.inference.reading import PipelineError, Reader
 from mmseg_pointrend.inference.stopping import Stopped, stopped_by_signals
 
 #: Threads that encode and write files while the next pictures are predicted.
@@ -119,8 +119,8 @@ def run_job(
     report = Report(total=len(pictures))
     todo = [picture for picture in pictures if not folder.is_finished(picture)]
     report.finished = len(pictures) - len(todo)
-    steps = other_steps(pipeline) if settings.windows is None else None
-    loading = Loading(pipeline, steps, folder.mark, keep_pixels=folder.wanted.overlays)
+    reader = Reader(pipeline, settings.windows is None, keep_pixels=folder.wanted.overlays)
+    loading = Loading(reader, folder.mark)
     try:
         signals = nullcontext() if quiet else stopped_by_signals()
         memory = no_more_than_free(model)
@@ -146,7 +146,8 @@ class _Job:
         report: Report,
         progress: JobProgress,
     ) -> None:
-        self._model, self._folder, self._settings = model, folder, settings
+        self._predictor = folder.wanted.predictor(model, settings.windows)
+        self._folder, self._settings = folder, settings
         self._report, self._progress = report, progress
         self._failed_in_a_row = 0
         self._waiting: deque[tuple[Picture, Future]] = deque()
@@ -180,7 +181,7 @@ class _Job:
         self._failed_in_a_row = 0
         for one, maps in zip(batch, found, strict=True):
             write = self._writers.submit(
-                self._folder.write, one.picture, maps, one.pixels, one.mark
+                self._folder.write, one.picture, maps, one.read.pixels, one.mark
             )
             self._waiting.append((one.picture, write))
         self._finish(at_most=_MOST_WAITING)
@@ -188,7 +189,7 @@ class _Job:
     def _try(self, batch: list[Prepared]) -> list[Maps] | list[Objects] | str:
         """Predict a batch, or say why not. What an error holds in memory is let go of."""
         try:
-            return self._maps(batch)
+            return self._predictor([one.read for one in batch])
         except PipelineError:
             raise
         except Exception as error:  # of the model or of memory, for pictures of a certain kind
@@ -199,13 +200,6 @@ class _Job:
             if self._failed_in_a_row >= _MOST_IN_A_ROW:
                 raise
             return f"the model fails: {' '.join(str(error).split()) or type(error).__name__}"
-
-    def _maps(self, batch: list[Prepared]) -> list[Maps] | list[Objects]:
-        windows = self._settings.windows
-        if windows is None:
-            return self._folder.wanted.predict(self._model, [one.item for one in batch])
-        sure = self._folder.wanted.confidence
-        return [predict_sliding(self._model, one.pixels, windows, sure) for one in batch]
 
     def _finish(self, at_most: int) -> None:
         """Wait until at most so many pictures are to be written."""

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg_pointrend.datasets.traced_pipeline import TracedPipeline
 from mmseg_pointrend.datasets.workers import leave_signals_to_main
 from mmseg_pointrend.inference.inputs import Picture
-from mmseg_pointrend.inference.reading import (
-    PipelineError,
-    follow_steps,
-    load_image,
-)
+from mmseg_pointrend.inference.reading import PipelineError, Read, Reader
+
+#: What has `read`, such as `Prepared`.
+HasRead = TypeVar("HasRead")
 
 #: Pictures of other sizes that wait for their batch, in batches.
 _WAITING_BATCHES = 4
@@ -26,14 +23,12 @@ class Prepared(NamedTuple):
     Attributes:
         picture: which.
         mark: of its files.
-        item: what the pipeline gives: `inputs` and `data_samples`; None for windows.
-        pixels: as loaded, (H, W) or (H, W, C); None where nobody asks for them.
+        read: its pixels.
     """
 
     picture: Picture
     mark: str
-    item: dict | None
-    pixels: np.ndarray | None
+    read: Read
 
 
 class Failure(NamedTuple):
@@ -60,32 +55,22 @@ class Loading:
     """How pictures are read.
 
     Attributes:
-        pipeline: configs of the steps, of which the first loads.
-        steps: the others; None: load the picture only.
+        reader: reads a file.
         mark: tells the mark of a picture's files; raises FileNotFoundError.
-        keep_pixels: keep what was loaded, in any case.
     """
 
-    pipeline: list[dict]
-    steps: TracedPipeline | None
+    reader: Reader
     mark: Callable[[Picture], str]
-    keep_pixels: bool = False
 
     def prepare(self, picture: Picture) -> Prepared | Failure:
         """Read a picture; whatever is wrong with it is said, not raised."""
         try:
-            mark = self.mark(picture)
-            record = load_image(self.pipeline, picture.path)
-            pixels, item = record["img"], None
-            if self.steps is not None:
-                # A copy: a step may write into it.
-                pixels = pixels.copy() if self.keep_pixels else None
-                item = follow_steps(self.steps, record)
+            # The mark first: of a picture that changes meanwhile it is the old one.
+            return Prepared(picture, self.mark(picture), self.reader.read(picture.path))
         except PipelineError as error:
             return Failure(picture, _line(error), stops=True)
         except Exception as error:  # whatever the file makes a step raise
             return Failure(picture, _line(error))
-        return Prepared(picture, mark, item, pixels)
 
 
 def read_ahead(
@@ -112,21 +97,26 @@ def read_ahead(
 
 
 def batches(
-    found: Iterable[Prepared | Failure], batch_size: int
-) -> Iterator[list[Prepared] | Failure]:
+    found: Iterable[HasRead | Failure], batch_size: int
+) -> Iterator[list[HasRead] | Failure]:
     """Put pictures together whose inputs have the same size; failures pass at once.
 
     A picture waits for others of its size, but no more than a few batches of pictures wait.
+
+    Args:
+        found: pictures, each with what was `read`, and failures.
+        batch_size: how many at most.
     """
-    waiting: dict[tuple[int, ...], list[Prepared]] = {}
+    waiting: dict[tuple[int, ...], list[HasRead]] = {}
     for one in found:
         if isinstance(one, Failure):
             yield one
             continue
-        size = () if one.item is None else tuple(one.item["inputs"].shape)
+        item = one.read.item
+        size = () if item is None else tuple(item["inputs"].shape)
         waiting.setdefault(size, []).append(one)
         count = sum(map(len, waiting.values()))
-        if len(waiting[size]) == batch_size or one.item is None:
+        if len(waiting[size]) == batch_size or item is None:
             yield waiting.pop(size)
         elif count >= _WAITING_BATCHES * batch_size:
             yield waiting.pop(max(waiting, key=lambda key: len(waiting[key])))

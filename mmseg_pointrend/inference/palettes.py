@@ -1,6 +1,6 @@
-"""The classes' colours, as a config's test data have them."""
+"""The classes' colours and names, as a config's test data have them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.config import Config
@@ -19,9 +19,22 @@ def palette_of(config: Config, num_classes: int) -> list[list[int]]:
     Returns:
         (R, G, B) from 0 to 255 for each class.
     """
-    loader = config.get("test_dataloader") or {}
-    leaf = next(iter(innermost_datasets(loader.get("dataset") or {})), {})
-    return complete_palette(_palette_of_data(leaf), num_classes)
+    return complete_palette(_metainfo_of(config).get("palette") or [], num_classes)
+
+
+def class_names_of(config: Config, num_classes: int) -> list[str]:
+    """Find a name for each class: the test data's, and its number where they have none.
+
+    Args:
+        config: as `prepare_config` gives it.
+        num_classes: the model's number of classes.
+    """
+    return complete_names(_metainfo_of(config).get("classes") or [], num_classes)
+
+
+def complete_names(names: Sequence[str], num_classes: int) -> list[str]:
+    """Add numbers to names, or leave some out, so that every class has one."""
+    return [*names[:num_classes], *map(str, range(len(names), num_classes))]
 
 
 def complete_palette(palette: Sequence[Sequence[int]], num_classes: int) -> list[list[int]]:
@@ -34,9 +47,11 @@ def complete_palette(palette: Sequence[Sequence[int]], num_classes: int) -> list
     return found + made_up[len(found) :]
 
 
-def _palette_of_data(leaf: dict) -> Sequence[Sequence[int]]:
-    """Build a data set as far as its settings, and ask it."""
+def _metainfo_of(config: Config) -> Mapping:
+    """Build a data set as far as its settings, and ask it for its metainfo."""
+    loader = config.get("test_dataloader") or {}
+    leaf = next(iter(innermost_datasets(loader.get("dataset") or {})), {})
     try:
-        return build_settings(leaf).metainfo.get("palette") or []
-    except Exception:  # whatever a data set needs that is not here: colours decide nothing
-        return []
+        return build_settings(leaf).metainfo
+    except Exception:  # whatever a data set needs that is not here: names decide nothing
+        return {}

@@ -1,9 +1,8 @@
 """Labels of pictures, and how sure they are, by a model that is built."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,22 +12,59 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmseg_pointrend.core import Window, confidence, decide, list_windows, slide_labels
-from mmseg_pointrend.inference.reading import apply_test_pipeline, check_undone
+from mmseg_pointrend.inference.pixels import Source
+from mmseg_pointrend.inference.reading import Read, apply_test_pipeline, check_undone
 from mmseg_pointrend.inference.written import label_dtype
 from mmseg_pointrend.models.segmentor import logits_at_original
 
 
+class RenderingStep(NamedTuple):
+    """What is there after a subdivision step, or before the first, at the picture's place.
+
+    Attributes:
+        labels: (H, W), as `Maps.labels`: what would be predicted after this step.
+        points: (P, 2), float32, the points predicted anew, the most uncertain first: x and y in
+            pixels of the picture, whose pixel i covers [i, i + 1]; outside of it where the network
+            saw padding. None, (0, 2), before the first step.
+    """
+
+    labels: np.ndarray
+    points: np.ndarray
+
+
 class Maps(NamedTuple):
-    """What is predicted of a picture.
+    """What is predicted of a picture; None for what was not asked for.
 
     Attributes:
         labels: (H, W), uint8, or uint16 for more than 256 classes: class indices from 0.
-        confidence: (H, W), uint8: 255 times the probability of the pixel's class; None if it was
-            not asked for.
+        confidence: (H, W), uint8: 255 times the probability of the pixel's class.
+        logits: (K, H, W), float32.
+        steps: of the rendering: the coarse prediction, then each subdivision step.
     """
 
     labels: np.ndarray
     confidence: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    steps: list[RenderingStep] | None = None
+
+
+@dataclass(frozen=True)
+class Details:
+    """What is asked for besides labels: see `Maps`.
+
+    Attributes:
+        confidence: how sure each label is. It takes the logits of every pixel, one picture's at a
+            time, in windows those of a band of rows.
+        logits: the logits of every pixel.
+        steps: the rendering's steps. The network runs a second time for them.
+    """
+
+    confidence: bool = False
+    logits: bool = False
+    steps: bool = False
+
+
+LABELS = Details()
 
 
 @dataclass(frozen=True)
@@ -68,49 +104,106 @@ class Windows:
         return cls(size, tuple(stride or (max(1, 2 * side // 3) for side in size)))
 
 
+@dataclass(frozen=True)
+class LabelPredictor:
+    """Predicts label maps of pictures that were read.
+
+    Attributes:
+        model: any segmentor, in evaluation mode; for details one of the kind of `EncoderDecoder`.
+        details: what is asked for besides labels.
+        windows: sliding windows at the pictures' native size; None: as in testing.
+        follow: gives the windows of a picture back one by one; for whoever shows how far it is.
+    """
+
+    model: nn.Module
+    details: Details = LABELS
+    windows: Windows | None = None
+    follow: Callable[[Sequence[Window]], Iterable[Window]] = iter
+
+    def __post_init__(self) -> None:
+        """Check.
+
+        Raises:
+            ValueError: for details that windows, or the model, do not have.
+        """
+        for name in ("logits", "steps"):
+            if getattr(self.details, name) and self.windows is not None:
+                raise ValueError(
+                    f"{name} are of whole pictures, and windows hold a band of rows at a time: "
+                    f"leave {name} or window out"
+                )
+        if self.details.steps:
+            _check_has_steps(self.model)
+
+    def asked_for(self, details: Details) -> "LabelPredictor":
+        """The same predictor for other details."""
+        return replace(self, details=details)
+
+    def __call__(self, batch: Sequence[Read]) -> list[Maps]:
+        """Predict pictures whose inputs have one size.
+
+        Raises:
+            PipelineError: if the model does not bring its predictions back to the pictures.
+        """
+        if self.windows is None:
+            return predict_batch(self.model, [one.item for one in batch], self.details)
+        slide = partial(
+            predict_sliding,
+            self.model,
+            windows=self.windows,
+            with_confidence=self.details.confidence,
+            follow=self.follow,
+        )
+        return [slide(one.pixels) for one in batch]
+
+
 @torch.no_grad()
 def predict_whole(
-    model: nn.Module, pipeline: list[dict], image: str | Path, with_confidence: bool = False
+    model: nn.Module, pipeline: list[dict], image: Source, details: Details = LABELS
 ) -> Maps:
-    """Predict an image file as in testing, in sliding windows if the model's `test_cfg` says so.
+    """Predict a picture as in testing, in sliding windows if the model's `test_cfg` says so.
 
     Args:
         model: any segmentor.
         pipeline: configs of the steps, from loading on (`reading.test_pipeline`).
-        image: the file.
-        with_confidence: see `predict_batch`.
+        image: its file or its pixels.
+        details: see `predict_batch`.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: for a damaged image, or a pipeline that does not begin with loading it or does
             what cannot be undone.
     """
-    (maps,) = predict_batch(model, [apply_test_pipeline(pipeline, image)], with_confidence)
+    (maps,) = predict_batch(model, [apply_test_pipeline(pipeline, image)], details)
     return maps
 
 
 @torch.no_grad()
-def predict_batch(
-    model: nn.Module, items: Sequence[dict], with_confidence: bool = False
-) -> list[Maps]:
+def predict_batch(model: nn.Module, items: Sequence[dict], details: Details = LABELS) -> list[Maps]:
     """Predict pictures that a test pipeline has prepared.
 
     Args:
-        model: any segmentor; for confidences, one of the kind of `EncoderDecoder`.
+        model: any segmentor; for details, one of the kind of `EncoderDecoder`.
         items: `inputs` and `data_samples` of each; all inputs of one size.
-        with_confidence: render the logits of every pixel, and tell the probability of its class.
+        details: what is asked for besides labels.
 
     Raises:
         PipelineError: if the model does not bring its predictions back to the pictures.
     """
     data = pseudo_collate(list(items))
-    if with_confidence:
-        batch = model.data_preprocessor(data, False)
-        # One at a time: nothing else holds the logits of a picture.
-        return [_maps_of(model, logits.refined) for logits in logits_at_original(model, **batch)]
-    check_undone(model, items)
-    samples = model.test_step(data)
-    return [Maps(_to_labels(model, sample.pred_sem_seg.data[0])) for sample in samples]
+    if details == LABELS:
+        check_undone(model, items)
+        samples = model.test_step(data)
+        return [Maps(_to_labels(model, sample.pred_sem_seg.data[0])) for sample in samples]
+    batch = model.data_preprocessor(data, False)
+    # One at a time: nothing else holds the logits of a picture.
+    found = [
+        _maps_of(model, logits.refined, details) for logits in logits_at_original(model, **batch)
+    ]
+    if not details.steps:
+        return found
+    steps = _steps_of(model, **batch)
+    return [maps._replace(steps=own) for maps, own in zip(found, steps, strict=True)]
 
 
 @torch.no_grad()
@@ -151,10 +244,37 @@ def _to_labels(model: nn.Module, labels: Tensor) -> np.ndarray:
     return labels.cpu().numpy().astype(label_dtype(model.num_classes))
 
 
-def _maps_of(model: nn.Module, logits: Tensor) -> Maps:
+def _maps_of(model: nn.Module, logits: Tensor, details: Details) -> Maps:
     """Decide by (K, H, W) logits."""
-    labels, sure = _decide_rows(model, True, logits[None])[0]
-    return Maps(_to_labels(model, labels), sure.cpu().numpy().astype(np.uint8))
+    found = _decide_rows(model, details.confidence, logits[None])[0]
+    return Maps(
+        _to_labels(model, found[0]),
+        found[1].cpu().numpy().astype(np.uint8) if details.confidence else None,
+        logits.float().cpu().numpy() if details.logits else None,
+    )
+
+
+def _check_has_steps(model: nn.Module) -> None:
+    if not hasattr(model, "rendering_steps"):
+        raise ValueError(
+            f"steps are those of a PointRend (model.type='PointRend'), got {type(model).__name__}"
+        )
+    if model.test_cfg.get("mode") == "slide":
+        raise ValueError(
+            "steps are of a picture that the network sees at once, and this config predicts in "
+            "sliding windows (model.test_cfg.mode='slide'): leave steps out"
+        )
+
+
+def _steps_of(model: nn.Module, inputs: Tensor, data_samples: list) -> list[list[RenderingStep]]:
+    """Show the rendering's steps of each picture."""
+    return [
+        [
+            RenderingStep(_to_labels(model, labels), points.float().cpu().numpy())
+            for labels, points in steps
+        ]
+        for steps in model.rendering_steps(inputs, data_samples)
+    ]
 
 
 def _window_logits(model: nn.Module, image: np.ndarray, window: Window) -> Sequence[Tensor]:

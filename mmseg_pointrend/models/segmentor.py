@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -13,12 +14,14 @@ from mmseg.utils import OptSampleList, SampleList
 from torch import Tensor
 
 from mmseg_pointrend.core import (
+    SubdivisionStep,
     Window,
     decide,
     list_windows,
     mixes_pixels,
     slide_labels,
     warp_map,
+    warp_points,
     warp_size,
 )
 from mmseg_pointrend.models.class_settings import check_auxiliary_heads
@@ -182,6 +185,39 @@ class PointRend(EncoderDecoder):
         """How many more steps reach the output's resolution, as the settings reach the input's."""
         factor = self.decode_head.subdivision.scale_factor
         return max(0, math.ceil(math.log(self.output_scale, factor) - 1e-9))
+
+    @torch.no_grad()
+    def rendering_steps(
+        self, inputs: Tensor, data_samples: SampleList
+    ) -> list[list[tuple[Tensor, Tensor]]]:
+        """Show what each step of the rendering does, at the original pictures' pixels.
+
+        `test_cfg` and `output_scale` take no part: the network sees the inputs at once.
+
+        Args:
+            inputs: (N, 3, H, W).
+            data_samples: N samples whose meta says what the pipeline did.
+
+        Returns:
+            for each picture the coarse prediction and each subdivision step: (H', W') labels,
+            int64, and (P, 2) points that were predicted anew, x and y in the picture's pixels.
+        """
+        size = (inputs.shape[2], inputs.shape[3])
+        coarse, steps = self.decode_head.render_steps(self.extract_feat(inputs))
+        warps = [restoring_warp(sample.metainfo, size) for sample in data_samples]
+        found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in data_samples]
+        none = coarse.new_zeros(len(coarse), 0)
+        before = SubdivisionStep(coarse, none[..., None].expand(-1, -1, 2), none, none.bool())
+        for step in chain([before], steps):
+            logits, points, refined = step.logits, step.points, step.refined
+            grid = (logits.shape[2], logits.shape[3])
+            for index, sample in enumerate(data_samples):
+                warp = restoring_warp(sample.metainfo, size, grid)
+                labels = self._decide(warp_map(logits[index, None], warp))[0]
+                moved = warp_points(points[index][refined[index]], size, warps[index])
+                height, width = labels.shape
+                found[index].append((labels, moved * moved.new_tensor([width, height])))
+        return found
 
     def _sliding_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Prediction]:
         """Predict by the sliding windows of `test_cfg`, the logits of a band of rows at a time.

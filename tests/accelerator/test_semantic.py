@@ -15,7 +15,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmseg_pointrend.inference.network import NetworkSettings, prepare_network
-from mmseg_pointrend.inference.predictor import Windows, predict_batch, predict_sliding
+from mmseg_pointrend.inference.predictor import Details, Windows, predict_batch, predict_sliding
 from mmseg_pointrend.models import PointRend
 from tests.accelerator.pretend_gpu import DEVICE, GPUTensor
 from tests.models.builders import fpn_head, model_config
@@ -168,7 +168,7 @@ def test_arrays_of_predictions() -> None:
             dict(inputs=pixels, data_samples=sample)
             for pixels, sample in zip(data["inputs"], data["data_samples"], strict=True)
         ]
-        maps = predict_batch(model, items, with_confidence=True)
+        maps = predict_batch(model, items, Details(confidence=True))
         for sure in (False, True):
             maps.append(predict_sliding(model, pixels, Windows((32, 32), (20, 25)), sure))
         outcomes.append([array for one in maps for array in one])

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.dataset import Compose, pseudo_collate
-from mmseg import registry
 from PIL import Image
-from torch import nn
 
-from mmseg_pointrend.apis.configs import prepare_config, shipped_config
+from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.apis.prediction import load_model, predict
 from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
 from mmseg_pointrend.inference.reading import load_image, test_pipeline
+from tests.apis.random_weights import save_weights
 from tests.memory import peak_bytes
 
 POINTREND = shipped_config("pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py")
@@ -44,19 +43,6 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "image.png"
     Image.fromarray(noise).resize((417, 301)).save(path)
     return path
-
-
-def save_weights(path: Path, options: dict, folder: Path) -> tuple[Config, Path]:
-    """Write random weights that disagree everywhere; with one channel, half above a threshold."""
-    config = prepare_config(path, options=options)
-    checkpoint = folder / "weights.pth"
-    torch.manual_seed(0)
-    config.model.pretrained = None
-    model = registry.MODELS.build(config.model)
-    for parameter in model.decode_head.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
-    return config, checkpoint
 
 
 @torch.no_grad()

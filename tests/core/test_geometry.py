@@ -14,6 +14,7 @@ from mmseg_pointrend.core import (
     Resize,
     mixes_pixels,
     warp_map,
+    warp_points,
     warp_size,
     warp_taps,
 )
@@ -134,3 +135,41 @@ def test_mistakes_are_named() -> None:
         Flip("diagonal")
     with pytest.raises(ValueError, match=r"values must have shape \(N, C, H, W\), got \(3, 3\)"):
         warp_map(torch.zeros(3, 3), [])
+
+
+@pytest.mark.parametrize(
+    "warp",
+    [
+        [],
+        [Resize(13, 8)],
+        [Resize(9, 5, align_corners=True)],
+        [Crop(2, 1, 5, 6)],
+        [Flip("horizontal"), Crop(1, 0, 6, 7), Flip("vertical")],
+        [Resize(14, 22), Crop(0, 3, 11, 17), Flip("horizontal"), Resize(5, 9)],
+        [Place(torch.tensor([[2.0, 1.5, 17.0, 9.5]], dtype=torch.double), 12, 19)],
+        [Place(torch.tensor([[-3.0, 1.0, 9.0, 8.0]], dtype=torch.double), 8, 10), Crop(1, 2, 6, 6)],
+    ],
+    ids=lambda warp: "-".join(type(step).__name__ for step in warp) or "nothing",
+)
+def test_points_are_where_their_pixels_are(warp: list) -> None:
+    """Maps of the pixels' own coordinates are warped: what stands at a place came from there."""
+    size = (7, 11)
+    y, x = ((torch.arange(side, dtype=torch.double) + 0.5) / side for side in size)
+    coordinates = torch.stack([x.expand(size), y[:, None].expand(size), torch.ones(size).double()])
+    found_x, found_y, covered = warp_map(coordinates[None], warp)[0]
+    height, width = found_x.shape
+    assert (height, width) == warp_size(size, warp)
+    # Beyond the outermost pixels' centres maps are constant, or fade; two resizes mix that in.
+    inside = (found_x > x[1]) & (found_x < x[-2]) & (found_y > y[1]) & (found_y < y[-2])
+    inside &= covered > 0.999
+    assert inside.sum() > 9
+    points = torch.stack([found_x[inside], found_y[inside]], dim=1)
+    rows, columns = inside.nonzero().unbind(1)
+    expected = torch.stack([(columns + 0.5) / width, (rows + 0.5) / height], dim=1)
+    moved = warp_points(points[None], size, warp)[0]
+    assert torch.allclose(moved, expected.double(), atol=1e-9)
+
+
+def test_points_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"points must have shape \(\.\.\., 2\), got \(4, 3\)"):
+        warp_points(torch.zeros(4, 3), (2, 2), [])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmseg_pointrend.apis.prediction import NetworkSettings, predict, predict_many
 from mmseg_pointrend.apis.testing import test as run_test
 from mmseg_pointrend.inference.network import fold_batch_norms, prepare_network
-from mmseg_pointrend.inference.predictor import Windows, predict_sliding, predict_whole
+from mmseg_pointrend.inference.predictor import Details, Windows, predict_sliding, predict_whole
 from mmseg_pointrend.inference.reading import load_image
 from tests.apis.test_same_labels import quick, write_config, write_weights  # noqa: F401
 from tests.inference.test_predictor import PLAIN, build, build_baseline, image  # noqa: F401
@@ -126,7 +126,7 @@ def test_half_precision(make, settings: NetworkSettings, image: Path) -> None:  
     pixels = load_image(PLAIN, image)["img"]
     windows = Windows((48, 64), (30, 40))
     for predict_maps in (
-        lambda found: predict_whole(found, PLAIN, image, with_confidence=True),
+        lambda found: predict_whole(found, PLAIN, image, Details(confidence=True)),
         lambda found: predict_whole(found, PLAIN, image),
         lambda found: predict_sliding(found, pixels, windows, with_confidence=True),
     ):

@@ -11,6 +11,8 @@ from PIL import Image
 from torch import nn
 
 from mmseg_pointrend.inference.predictor import (
+    LABELS,
+    Details,
     Windows,
     predict_batch,
     predict_sliding,
@@ -19,6 +21,7 @@ from mmseg_pointrend.inference.predictor import (
 from mmseg_pointrend.inference.reading import apply_test_pipeline, load_image
 from tests.models.builders import fpn_head, model_config
 
+SURE = Details(confidence=True)
 PLAIN = [dict(type="LoadImageFromFile"), dict(type="PackSegInputs")]
 RESIZED = [PLAIN[0], dict(type="Resize", scale=(96, 64), keep_ratio=True), PLAIN[1]]
 
@@ -87,7 +90,7 @@ def test_confidence_is_the_probability_of_the_label(make, pipeline, image: Path)
     expected = probabilities(model, pipeline, image)
     if model.out_channels == 1:
         model.decode_head.threshold = expected[1].median().item()
-    maps = predict_whole(model, pipeline, image, with_confidence=True)
+    maps = predict_whole(model, pipeline, image, SURE)
     plain = predict_whole(model, pipeline, image)
     assert plain.confidence is None and len(np.unique(maps.labels)) > 1
     assert (maps.labels == plain.labels).mean() > 0.999
@@ -101,7 +104,7 @@ def test_windows_are_as_sure_as_the_whole(image: Path) -> None:
     """One larger than the picture; and where several overlap, by the mean of their logits."""
     model = build()
     pixels = load_image(PLAIN, image)["img"]
-    whole = predict_whole(model, PLAIN, image, with_confidence=True)
+    whole = predict_whole(model, PLAIN, image, SURE)
     windows = Windows((999, 999), (500, 500))
     found = predict_sliding(model, pixels, windows, with_confidence=True)
     assert np.array_equal(found.labels, whole.labels)
@@ -118,11 +121,9 @@ def test_a_batch_is_its_pictures(image: Path) -> None:
     other = image.with_name("other.png")
     Image.fromarray(np.array(Image.open(image))[::-1]).save(other)
     items = [apply_test_pipeline(PLAIN, path) for path in (image, other)]
-    for with_confidence in (False, True):
-        for path, maps in zip(
-            (image, other), predict_batch(model, items, with_confidence), strict=True
-        ):
-            alone = predict_whole(model, PLAIN, path, with_confidence)
+    for details in (LABELS, SURE):
+        for path, maps in zip((image, other), predict_batch(model, items, details), strict=True):
+            alone = predict_whole(model, PLAIN, path, details)
             assert (maps.labels == alone.labels).mean() > 0.999
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from mmengine.config import Config, ConfigDict
 
-from mmseg_pointrend.apis.prediction import predict
+from mmseg_pointrend.apis import PointRendInferencer, list_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -280,13 +280,22 @@ def test_the_readme_can_be_read_on_one_screen() -> None:
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
-def test_the_readmes_prediction_is_a_call_that_exists() -> None:
-    (call,) = (
-        node for node in ast.walk(ast.parse(code_blocks(ROOT / "README.md")[0]))
-        if isinstance(node, ast.Call)
-    )  # fmt: skip
-    names = {keyword.arg: None for keyword in call.keywords}
-    inspect.signature(predict).bind(*call.args, **names)
+def test_the_readmes_predictions_are_calls_that_exist() -> None:
+    calls = {}
+    for node in ast.walk(ast.parse(code_blocks(ROOT / "README.md")[0])):
+        if isinstance(node, ast.Call):
+            calls.setdefault(node.func.id, []).append(node)
+    assert {name: len(found) for name, found in calls.items()} == {
+        "PointRendInferencer": 1, "predict": 1,
+    }  # fmt: skip
+    assert calls["PointRendInferencer"][0].args[0].value in list_configs()
+    for name, function in (
+        ("PointRendInferencer", PointRendInferencer.__init__),
+        ("predict", PointRendInferencer.__call__),
+    ):
+        for call in calls[name]:
+            names = {keyword.arg: None for keyword in call.keywords}
+            inspect.signature(function).bind(None, *call.args, **names)
 
 
 def test_the_readmes_retrofit_runs() -> None:

@@ -49,4 +49,4 @@ def test_what_users_call_stays_small() -> None:
     lines = [
         line for path in (ROOT / "apis").glob("*.py") for line in path.read_text().splitlines()
     ]
-    assert len(lines) <= 1000
+    assert len(lines) <= 1500

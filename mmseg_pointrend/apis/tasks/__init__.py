@@ -102,6 +102,15 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def class_names(self, config: Config, model: nn.Module) -> list[str]:
+        """Name a model's classes, by their numbers where the config's test data have no names.
+
+        Args:
+            config: the whole config.
+            model: built.
+        """
+
+    @abstractmethod
     def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted | WantedObjects:
         """Say what a job predicts and writes.
 

@@ -17,7 +17,7 @@ from mmseg_pointrend.engine import innermost_datasets
 from mmseg_pointrend.engine.type_names import type_name
 from mmseg_pointrend.inference.instances import WantedObjects
 from mmseg_pointrend.inference.job import JobSettings
-from mmseg_pointrend.inference.palettes import complete_palette
+from mmseg_pointrend.inference.palettes import complete_names, complete_palette
 from mmseg_pointrend.inference.reading import step_name
 
 #: Objects that are less sure are not written by predictions of files.
@@ -85,16 +85,25 @@ class InstanceSegmentation(Task):
         """See `Task.is_pointrend`: the mask head, or that of every stage."""
         return any(_pointrend_heads(model))
 
+    def class_names(self, config: Config, model: nn.Module) -> list[str]:
+        """See `Task.class_names`."""
+        _, head = next(_class_heads(config.model))
+        return complete_names(_metainfo_of(config).get("classes") or [], head["num_classes"])
+
     def wanted(self, config: Config, model: nn.Module, files: Files) -> WantedObjects:
         """See `Task.wanted`."""
         leaf = next(iter(innermost_datasets(config.test_dataloader.dataset)))
         _check_steps(leaf.get("pipeline") or (), "the test pipeline")
-        meta = DATASETS.build(dict(leaf, lazy_init=True)).metainfo
-        classes = list(meta.get("classes") or ())
         _, head = next(_class_heads(config.model))
-        palette = complete_palette(meta.get("palette") or [], head["num_classes"])
+        palette = complete_palette(_metainfo_of(config).get("palette") or [], head["num_classes"])
         score = DEFAULT_SCORE if files.score is None else files.score
-        return WantedObjects(classes, palette, score, files.overlays)
+        return WantedObjects(self.class_names(config, model), palette, score, files.overlays)
+
+
+def _metainfo_of(config: Config) -> dict:
+    """Ask a config's test data for their classes and colours."""
+    leaf = next(iter(innermost_datasets(config.test_dataloader.dataset)))
+    return DATASETS.build(dict(leaf, lazy_init=True)).metainfo
 
 
 def _compare_with_coarse(config: Config) -> None:

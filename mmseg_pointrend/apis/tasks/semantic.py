@@ -17,7 +17,7 @@ from mmseg_pointrend.engine import innermost_datasets
 from mmseg_pointrend.engine.type_names import type_name
 from mmseg_pointrend.inference.folder import Wanted
 from mmseg_pointrend.inference.job import JobSettings
-from mmseg_pointrend.inference.palettes import palette_of
+from mmseg_pointrend.inference.palettes import class_names_of, palette_of
 from mmseg_pointrend.inference.reading import step_name
 
 
@@ -56,6 +56,10 @@ class SemanticSegmentation(Task):
     def is_pointrend(self, model: dict) -> bool:
         """See `Task.is_pointrend`: the decode head."""
         return is_pointrend(model)
+
+    def class_names(self, config: Config, model: nn.Module) -> list[str]:
+        """See `Task.class_names`."""
+        return class_names_of(config, model.num_classes)
 
     def wanted(self, config: Config, model: nn.Module, files: Files) -> Wanted:
         """See `Task.wanted`."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmseg_pointrend.apis.configs import load_config, shipped_config
+from mmseg_pointrend.apis.configs import load_config
+from mmseg_pointrend.apis.shipped import find_config, shipped_config
 from mmseg_pointrend.lab.ablation.plot import plot_rows
 from mmseg_pointrend.lab.ablation.results_table import Row, format_csv, format_markdown
 from mmseg_pointrend.lab.ablation.run_folder import (
@@ -78,7 +79,7 @@ def run_sweeps(
         ValueError: for an unknown sweep, settings out of range, or a `work_dir` that holds runs
             with other settings, is in use or cannot be written.
     """
-    config_path = Path(config_path or demo_config())
+    config_path = find_config(config_path or demo_config())
     work_dir = Path(work_dir or Path("work_dirs/ablation") / config_path.stem)
     config = load_config(config_path, options)
     known = list(sweeps_of(config))
