@@ -38,11 +38,19 @@ DATA = {
     "ade20k": ("ADE20KDataset", 150),
     "chase-db1": ("ChaseDB1Dataset", 2),
     "demo-scenes": ("DemoScenesDataset", 9),
+    "camvid": ("BaseSegDataset", 11),
+    "horses": ("BaseSegDataset", 2),
 }
 # mmsegmentation writes these defaults of its heads out.
 HEAD_DEFAULTS = dict(
     align_corners=False,
     loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
+)
+# What PointRendHead hands on to its coarse head, and what one logit entails.
+HANDED_ON = ("num_classes", "out_channels", "threshold", "ignore_index")
+ONE_LOGIT = dict(
+    threshold=0.5,
+    loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
 )
 
 EXPECTED = {
@@ -58,6 +66,28 @@ EXPECTED = {
     "pointrend/pointrend-deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256.py",
     "deeplabv3/deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256.py",
     "deeplabv3/deeplabv3_r18-small-d8_1xb4-1k_demo-scenes-128x256.py",
+    *(
+        f"{name}_1xb2-500_camvid-360x480.py"
+        for name in (
+            "pointrend/pointrend_efficientnet-lite0",
+            "pointrend/pointrend_efficientnet-lite0-p3p5",
+            "pointrend/pointrend-deeplabv3_efficientnet-lite0-d16",
+            "sem_fpn/fpn_efficientnet-lite0",
+            "sem_fpn/fpn_efficientnet-lite0-p3p5",
+            "deeplabv3/deeplabv3_efficientnet-lite0-d16",
+            "deeplabv3/deeplabv3_efficientnet-lite0-d8",
+        )
+    ),
+    *(
+        f"{name}_1xb4-500_horses-256x256.py"
+        for name in (
+            "pointrend/pointrend_efficientnet-lite0-p3p5",
+            "pointrend/pointrend_efficientnet-lite0-p3p5-two-logits",
+            "pointrend/pointrend_efficientnet-lite0-p3p5-practice",
+            "sem_fpn/fpn_efficientnet-lite0-p3p5",
+            "sem_fpn/fpn_efficientnet-lite0-p3p5-two-logits",
+        )
+    ),
     "pointrend/pointrend_r50_my-dataset-512x1024.py",
     "pointrend/pointrend_r101-fsdp_4xb2-80k_cityscapes-512x1024.py",
     "pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
@@ -127,7 +157,7 @@ def light(name: str) -> dict:
 
 def test_the_configs_are_these() -> None:
     assert set(NAMES) == EXPECTED
-    assert len(NAMES) == 28
+    assert len(NAMES) == 40
 
 
 @pytest.mark.slow
@@ -145,13 +175,13 @@ def test_config_trains_and_predicts(path: Path) -> None:
     with shallow_resnets():
         model = MODELS.build(config.model)
     model.init_weights()
-    classes = model.num_classes
+    classes, ignored = model.num_classes, config.model.data_preprocessor.seg_pad_val
     rng = np.random.default_rng(0)
 
     def batch() -> dict:
         images = torch.from_numpy(rng.integers(0, 256, (2, 3, 64, 96), dtype=np.uint8))
         labels = torch.from_numpy(rng.integers(0, classes, (2, 1, 64, 96)))
-        labels[:, :, :5] = 255
+        labels[:, :, :5] = ignored
         meta = dict(img_shape=(64, 96), ori_shape=(70, 101))
         samples = [
             SegDataSample(gt_sem_seg=PixelData(data=label), metainfo=dict(meta)) for label in labels
@@ -201,6 +231,10 @@ def test_config_trains_and_predicts(path: Path) -> None:
             "r101_4xb4-160k_ade20k-512x512",
             "r18-small_1xb4-1k_demo-scenes-128x256",
             "r18-small-p2p5_1xb4-1k_demo-scenes-128x256",
+            "efficientnet-lite0_1xb2-500_camvid-360x480",
+            "efficientnet-lite0-p3p5_1xb2-500_camvid-360x480",
+            "efficientnet-lite0-p3p5_1xb4-500_horses-256x256",
+            "efficientnet-lite0-p3p5-two-logits_1xb4-500_horses-256x256",
         )
     ]
     + [
@@ -208,6 +242,7 @@ def test_config_trains_and_predicts(path: Path) -> None:
         for name in (
             "deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768",
             "deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256",
+            "deeplabv3_efficientnet-lite0-d16_1xb2-500_camvid-360x480",
         )
     ],
 )
@@ -219,8 +254,11 @@ def test_the_baseline_differs_by_pointrend_alone(path: str, baseline_path: str) 
         "PointRend", "EncoderDecoder",
     )  # fmt: skip
     assert ours == baseline
-    coarse = head["coarse_head"] | dict(num_classes=head["num_classes"])
-    assert HEAD_DEFAULTS | coarse == HEAD_DEFAULTS | base_head
+    handed_on = {key: head[key] for key in HANDED_ON if head.get(key) is not None}
+    if head.get("out_channels") == 1:
+        handed_on |= ONE_LOGIT
+    stated = {key: value for key, value in base_head.items() if value is not None}
+    assert HEAD_DEFAULTS | head["coarse_head"] | handed_on == HEAD_DEFAULTS | stated
 
 
 @pytest.mark.parametrize(
@@ -265,16 +303,16 @@ def test_a_config_of_the_first_version_loads() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_name_says_what_is_trained_on_what(name: str) -> None:
-    """<model>_<backbone>_<GPUs>xb<images each>-<iterations>k_<data>-<crop>."""
+    """<model>_<backbone>_<GPUs>xb<images each>-<iterations>_<data>-<crop>."""
     config = loaded(name)
     model, dataset = config.model, config.train_dataloader.dataset
     dataset = dataset.get("dataset", dataset)  # repeated, for a small data set
     _, backbone, *schedule, data = Path(name).stem.split("_")
     if schedule:
-        _, images, iterations = map(int, re.fullmatch(r"(\d+)xb(\d+)-(\d+)k", *schedule).groups())
-        assert config.train_dataloader.batch_size == images
-        assert config.train_cfg.max_iters == 1000 * iterations
-        assert config.param_scheduler[-1].end == 1000 * iterations
+        _, images, iterations = re.fullmatch(r"(\d+)xb(\d+)-(\d+k?)", *schedule).groups()
+        assert config.train_dataloader.batch_size == int(images)
+        length = int(iterations.replace("k", "000"))
+        assert config.train_cfg.max_iters == config.param_scheduler[-1].end == length
     data, height, width = re.fullmatch(r"(.+)-(\d+)x(\d+)", data).groups()
     crops = [step.crop_size for step in dataset.pipeline if step.type == "RandomCrop"]
     assert crops == [model.data_preprocessor.size] == [(int(height), int(width))]

@@ -1,0 +1,3 @@
+# The same with a logit and a softmax for each of the two classes.
+_base_ = "./pointrend_efficientnet-lite0-p3p5_1xb4-500_horses-256x256.py"
+model = dict(decode_head=dict(out_channels=None))
