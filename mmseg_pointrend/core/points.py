@@ -60,12 +60,13 @@ def _sample(features: Tensor, points: Tensor, grids: dict[torch.dtype, Tensor]) 
     """Read a map; `grids` are the points as `grid_sample` takes them, made once for all maps."""
     _check_map_and_points("features", features, "(N, C, h, w)", points)
     dtype = torch.promote_types(points.dtype, torch.promote_types(features.dtype, torch.float32))
-    features, points = features.to(dtype), points.to(dtype)
-    if _must_keep_order(features):
-        return _sample_by_index(features, points)
+    points = points.to(dtype)
     if reads_rows(features):
         number = torch.arange(len(features), device=features.device)
         return sample_rows(features, number, points)
+    features = features.to(dtype)
+    if _must_keep_order(features):
+        return _sample_by_index(features, points)
     if dtype not in grids:
         # 2 points - 1, in one operation.
         grids[dtype] = torch.rsub(points, -1, alpha=-2).unsqueeze(2)
@@ -93,7 +94,7 @@ def sample_rows(features: Tensor, number: Tensor, points: Tensor) -> Tensor:
     Args:
         features: (N, C, h, w), floating point, best in the order of memory of `channels_last`.
         number: (R,), int64, the map that each row of points reads, in [0, N).
-        points: (R, P, 2), in the dtype of `features`.
+        points: (R, P, 2), in the dtype of the result: that of `features`, or a wider one.
 
     Returns:
         (R, C, P), of which the channels of a point lie side by side.
@@ -101,10 +102,13 @@ def sample_rows(features: Tensor, number: Tensor, points: Tensor) -> Tensor:
     (height, width), channels = features.shape[2:], features.shape[1]
     index, shares = _taps(points, (height, width))
     index += number[:, None, None] * (height * width)
+    index, shares = index.flatten(0, 1), shares.flatten(0, 1)
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    found = F.embedding_bag(
-        index.flatten(0, 1), rows, mode="sum", per_sample_weights=shares.flatten(0, 1)
-    )
+    if rows.dtype != points.dtype and not rows.requires_grad and index.numel() < len(rows):
+        # Only what is read is copied in the wider type; what follows is the same to the bit.
+        rows = rows[index.flatten()]
+        index = torch.arange(index.numel(), device=index.device).view_as(index)
+    found = F.embedding_bag(index, rows.to(points.dtype), mode="sum", per_sample_weights=shares)
     return found.view(*points.shape[:2], channels).transpose(1, 2)
 
 

@@ -127,7 +127,7 @@ class Regions:
         )
         if reads_rows(features):
             self._check_images(len(features))
-            return sample_rows(features.to(dtype), self.images, points.to(dtype))
+            return sample_rows(features, self.images, points.to(dtype))
         count = points.shape[1]
         if len(features) == 1:
             if points.device.type == "cpu":

@@ -117,6 +117,17 @@ def test_half_precision_maps_are_read_in_float32() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_half_precision_rows_are_read_as_if_the_map_were_copied(
+    dtype: torch.dtype, count: int
+) -> None:
+    """To the bit, whether few points are read or more than the map has pixels."""
+    maps = torch.randn(2, 3, 6, 9).to(dtype, memory_format=torch.channels_last)
+    points = torch.rand(2, count, 2) * 1.2 - 0.1
+    assert torch.equal(point_sample(maps, points), point_sample(maps.float(), points))
+
+
 @given(SIDES, SIDES, st.integers(0, 10_000))
 @settings(deadline=None, max_examples=40)
 def test_label_sample_equals_nearest_interpolation(height: int, width: int, seed: int) -> None:
