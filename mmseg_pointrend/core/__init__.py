@@ -29,6 +29,7 @@ from mmseg_pointrend.core.geometry import (
     warp_taps,
 )
 from mmseg_pointrend.core.label_rendering import WAYS, render_labels
+from mmseg_pointrend.core.neighborhood import Neighborhood
 from mmseg_pointrend.core.pasting import paste_masks
 from mmseg_pointrend.core.points import (
     label_sample,
@@ -75,6 +76,7 @@ __all__ = [
     "Flip",
     "LogitBand",
     "Margin",
+    "Neighborhood",
     "Place",
     "PointFeatures",
     "PredictPoints",

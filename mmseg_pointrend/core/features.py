@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmseg_pointrend.core.neighborhood import Neighborhood
 from mmseg_pointrend.core.points import point_sample, sample_maps
 from mmseg_pointrend.core.regions import Regions
 
@@ -17,7 +18,7 @@ class PointFeatures:
     Called with points it gives their fine-grained features and the coarse logits there.
 
     Attributes:
-        fine_maps: fine-grained feature maps, each (B, C_i, h_i, w_i).
+        fine_maps: fine-grained feature maps, each (B, C_i, h_i, w_i), or the neighbourhoods of one.
         coarse_map: (N, K, h, w), the coarse logits of each image, or of each region.
         regions: which boxes the N regions are, for all maps or, if the maps do not cover the same,
             for each; None for whole images, N = B.
@@ -33,7 +34,7 @@ class PointFeatures:
         [(3, 8, 20), (3, 5, 20)]
     """
 
-    fine_maps: Sequence[Tensor]
+    fine_maps: Sequence[Tensor | Neighborhood]
     coarse_map: Tensor
     regions: Regions | Sequence[Regions] | None = None
 
@@ -61,12 +62,25 @@ class PointFeatures:
         """
         own = self.regions
         if own is None:
-            *fine, coarse = sample_maps([*self.fine_maps, self.coarse_map], points)
+            fine, coarse = self._of_images(points)
         else:
             regions = own if isinstance(own, Sequence) else [own] * len(self.fine_maps)
             fine = [
-                one.point_sample(features, points)
-                for features, one in zip(self.fine_maps, regions, strict=True)
+                one.point_sample(maps, points)
+                if isinstance(maps, Tensor)
+                else maps.point_sample(points, one)
+                for maps, one in zip(self.fine_maps, regions, strict=True)
             ]
             coarse = point_sample(self.coarse_map, points)
         return torch.cat(fine, dim=1) if len(fine) > 1 else fine[0], coarse
+
+    def _of_images(self, points: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Read whole images; maps of which a point reads one place share the points."""
+        single = [maps for maps in self.fine_maps if isinstance(maps, Tensor)]
+        *found, coarse = sample_maps([*single, self.coarse_map], points)
+        rest = iter(found)
+        fine = [
+            next(rest) if isinstance(maps, Tensor) else maps.point_sample(points)
+            for maps in self.fine_maps
+        ]
+        return fine, coarse

@@ -120,8 +120,24 @@ class Regions:
             ValueError: for shapes other than these, or a region of an image that is not there;
                 for that an accelerator is not asked where it can do without.
         """
+        return self.image_sample(features, self.to_image(points))
+
+    def image_sample(self, features: Tensor, points: Tensor) -> Tensor:
+        """Read the images' feature maps as `point_sample` does, at points given in the images.
+
+        Args:
+            features: (B, C, h, w), floating point.
+            points: (R, P, 2), (x, y), [0, 1] being the image of each region.
+
+        Returns:
+            (R, C, P).
+
+        Raises:
+            ValueError: as `point_sample`.
+        """
         check_shape("features", features, "(B, C, h, w)")
-        points = self.to_image(points)
+        check_shape("points", points, "(R, P, 2)")
+        check_same_first("points", points, "boxes", self.boxes)
         dtype = torch.promote_types(
             points.dtype, torch.promote_types(features.dtype, torch.float32)
         )

@@ -144,7 +144,9 @@ def _outputs(model: nn.Module) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(1, channels, _SIDE, _SIDE, generator=generator)
     maps = model.extract_feat(images.to(next(model.parameters()).device))
-    found = [maps, _coarse_head(model)(maps)] if hasattr(model, "decode_head") else maps
+    found = [list(maps)]
+    if hasattr(model, "decode_head"):
+        found.append(_coarse_head(model)(maps))
     return [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
 
 

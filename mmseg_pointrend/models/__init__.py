@@ -6,6 +6,7 @@ compat.setup()
 
 from mmseg_pointrend.models.efficientnet_lite0 import EfficientNetLite0  # noqa: E402
 from mmseg_pointrend.models.packaged_weights import load_from_package  # noqa: E402
+from mmseg_pointrend.models.picture import PictureNeighborhood  # noqa: E402
 from mmseg_pointrend.models.point_mlp import PointMLP  # noqa: E402
 from mmseg_pointrend.models.pointrend_head import PointRendHead  # noqa: E402
 from mmseg_pointrend.models.segmentor import PointRend  # noqa: E402
@@ -14,6 +15,7 @@ from mmseg_pointrend.models.tta import PointRendTTA  # noqa: E402
 
 __all__ = [
     "EfficientNetLite0",
+    "PictureNeighborhood",
     "PointMLP",
     "PointRend",
     "PointRendHead",

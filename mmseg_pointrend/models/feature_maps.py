@@ -1,9 +1,24 @@
 """The feature maps that a backbone or a neck hands on: are they those that the heads expect?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+
+
+class FeatureMaps(list[Tensor]):
+    """Feature maps, and the picture that they were extracted from.
+
+    To the heads that do not ask for the picture it is the list of feature maps.
+
+    Args:
+        maps: each (N, C_i, h_i, w_i).
+        picture: (N, 3, H, W), as the backbone got it.
+    """
+
+    def __init__(self, maps: Iterable[Tensor], picture: Tensor) -> None:
+        super().__init__(maps)
+        self.picture = picture
 
 
 def check_feature_maps(
@@ -28,7 +43,8 @@ def check_feature_maps(
                     f"{name}.in_index={head.in_index} is out of range: there are {len(inputs)} "
                     f"feature maps, so an index lies in [0, {len(inputs) - 1}]"
                 )
-    for index, channels in zip(indices_of(point_head), channels_of(point_head), strict=True):
+    # The channels of the picture, if it is read, come last and have no index.
+    for index, channels in zip(indices_of(point_head), channels_of(point_head), strict=False):
         if not isinstance(inputs[index], Tensor):
             raise ValueError(
                 f"point_head.in_index={point_head.in_index}: feature map {index} is a "
@@ -47,7 +63,7 @@ def indices_of(head: nn.Module) -> list[int]:
 
 
 def channels_of(head: nn.Module) -> list[int]:
-    """List the channels of the feature maps that a point head reads."""
+    """List the channels of what a point head reads: the feature maps, then the picture, if any."""
     return _list(head.in_channels)
 
 

@@ -75,19 +75,20 @@ def build_sampler(config: dict | None) -> Sampler:
     return TrainingPoints(**config)
 
 
-def check_point_head(head: nn.Module) -> None:
+def check_point_head(head: nn.Module, picture: nn.Module | None = None) -> None:
     """Raise ValueError for a point head that does not say what it reads.
 
     A point head is a module with
 
     - `out_channels` (K) among its arguments, which `PointRendHead` gives it;
     - `in_index`: which feature maps it reads, one or several, and `in_channels`: how many channels
-      each of them has;
+      each of them has, and at the end those of the picture, if it is read;
     - `forward(fine, coarse)`: (N, C, P) fine-grained features and (N, K, P) coarse logits ->
       (N, K, P) logits. N are images or regions. P differs from call to call.
 
     Args:
         head: what was built from `point_head`.
+        picture: what reads the picture, if anything does.
     """
     missing = [part for part in _POINT_HEAD_PARTS if not hasattr(head, part)]
     if missing:
@@ -96,6 +97,13 @@ def check_point_head(head: nn.Module) -> None:
             "which feature maps it reads (in_index) and their channels (in_channels)"
         )
     indices, channels = indices_of(head), channels_of(head)
+    if picture is not None:
+        if channels[-1:] != [picture.out_channels]:
+            raise ValueError(
+                f"point_head {type(head).__name__} must take the picture's channels, "
+                f"{picture.out_channels}, as the last of in_channels, got {channels}"
+            )
+        del channels[-1]
     if len(indices) != len(channels):
         raise ValueError(
             f"point_head.in_channels={channels} and point_head.in_index={indices} must name as "

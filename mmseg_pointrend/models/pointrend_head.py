@@ -37,7 +37,7 @@ from mmseg_pointrend.models.coarse_head import (
     main_logits,
     run_coarse_head,
 )
-from mmseg_pointrend.models.feature_maps import check_feature_maps, indices_of
+from mmseg_pointrend.models.feature_maps import FeatureMaps, check_feature_maps, indices_of
 from mmseg_pointrend.models.finite import FinitePrediction, require_finite_losses
 from mmseg_pointrend.models.known_pixels import count_known_pixels
 from mmseg_pointrend.models.loss_checks import check_head_losses
@@ -48,6 +48,7 @@ from mmseg_pointrend.models.parts import (
     check_point_head,
     check_point_logits,
 )
+from mmseg_pointrend.models.picture import build_picture, picture_map, with_picture_channels
 from mmseg_pointrend.models.restoring import restoring_warp
 
 
@@ -82,6 +83,10 @@ class PointRendHead(BaseModule):
         coarse_at_fine: resize the coarse logits, bilinearly, to the size of the fine-grained map
             (of several, the one with the most pixels) before the point head's coarse features are
             read from them. Where the two sizes are equal, nothing changes.
+        picture: the picture itself as one more fine-grained map, of stride 1, for models of type
+            `PointRend`: `dict(kernel_size=3)`, the 3x3 pixels around a point, or config of a module
+            of one's own, see `models.picture`. Its channels are added to the point head's
+            `in_channels`, at the end. By default it is not read.
         loss_point: config of the loss on the points, or of several; cross entropy by default.
         label_rendering: "sparse", "dense" or "auto", by device and free memory; the labels are the
             same. See `core.render_labels`.
@@ -108,6 +113,7 @@ class PointRendHead(BaseModule):
         subdivision: dict | None = None,
         uncertainty: str | dict | Callable = "logit",
         coarse_at_fine: bool = False,
+        picture: dict | None = None,
         loss_point: dict | Sequence[dict] | None = None,
         label_rendering: str = "auto",
         init_cfg: dict | None = None,
@@ -126,8 +132,10 @@ class PointRendHead(BaseModule):
         self.coarse_at_fine = coarse_at_fine
         self.coarse_head = MODELS.build(complete_coarse_config(coarse_head, classes))
         check_coarse_head(self.coarse_head)
+        self.picture = build_picture(picture)
+        point_head = with_picture_channels(point_head, self.picture)
         self.point_head = MODELS.build(complete_point_config(point_head, classes))
-        check_point_head(self.point_head)
+        check_point_head(self.point_head, self.picture)
         self.loss_point = build_losses(loss_point, self.out_channels)
         check_head_losses("coarse_head", self.coarse_head, self.out_channels)
         count_known_pixels(self.coarse_head)
@@ -323,6 +331,15 @@ class PointRendHead(BaseModule):
 
     # ---- shared by prediction and training -------------------------------------------------------
 
+    def with_picture(self, maps: Sequence[Tensor], picture: Tensor) -> Sequence[Tensor]:
+        """Put the picture beside the feature maps that were extracted from it, if it is read.
+
+        Args:
+            maps: each (N, C_i, h_i, w_i).
+            picture: (N, 3, H, W), as the backbone got it.
+        """
+        return maps if self.picture is None else FeatureMaps(maps, picture)
+
     def coarse_prediction(self, inputs: Sequence[Tensor]) -> Tensor:
         """Run the coarse head once: feature maps -> (N, K, h, w) logits.
 
@@ -349,7 +366,9 @@ class PointRendHead(BaseModule):
         if self.coarse_at_fine:
             height, width = max((features.shape[2:] for features in fine), key=math.prod)
             coarse_logits = Resize(height, width).apply(coarse_logits)
-        return PointFeatures(fine, coarse_logits)
+        if self.picture is None:
+            return PointFeatures(fine, coarse_logits)
+        return PointFeatures([*fine, picture_map(self.picture, inputs)], coarse_logits)
 
     def point_logits(self, features: PointFeatures, points: Tensor) -> Tensor:
         """Predict points: (N, P, 2) points -> (N, K, P) logits.

@@ -1,7 +1,7 @@
 """The segmentor: mmsegmentation's encoder-decoder, fitted to a rendering head."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -102,14 +102,16 @@ class PointRend(EncoderDecoder):
         self.predict_coarse = predict_coarse
         self.output_scale = output_scale
 
-    def extract_feat(self, inputs: Tensor) -> list[Tensor]:
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Extract feature maps; for prediction on a CPU with channels last.
 
-        Convolutions are faster there that way, and all channels of a point lie side by side.
+        Convolutions are faster there that way, and all channels of a point lie side by side. The
+        picture goes with the maps if the decode head reads it.
         """
+        picture = inputs
         if not self.training and inputs.device.type == "cpu":
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return super().extract_feat(inputs)
+        return self.decode_head.with_picture(super().extract_feat(inputs), picture)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Predict (N, K, H, W) logits for (N, 3, H, W) images."""

@@ -21,6 +21,8 @@ AT_FINE = dict(
     subdivision=dict(steps=4, num_points=64),
 )
 
+PICTURE = dict(picture=dict(kernel_size=3))
+
 
 def build(
     test_cfg: dict | None = None, predict_logits: bool = False, **head: object
@@ -42,7 +44,9 @@ def sample(**meta: object) -> SegDataSample:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(64, 96), (33, 47), (130, 67)], ids=str)
 @pytest.mark.parametrize(
-    "head", [{}, BINARY, AT_FINE], ids=["multi-class", "binary", "coarse-at-fine"]
+    "head",
+    [{}, BINARY, AT_FINE, PICTURE, PICTURE | AT_FINE],
+    ids=["multi-class", "binary", "coarse-at-fine", "picture", "picture-coarse-at-fine"],
 )
 def test_labels_alone_equal_those_of_the_logits(size, head) -> None:
     """With padding, a flip and a resize to the picture, which differ between the images."""
@@ -80,7 +84,7 @@ def test_tensor_mode_renders() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+@pytest.mark.parametrize("head", [{}, BINARY, PICTURE], ids=["multi-class", "binary", "picture"])
 def test_slide_inference_averages_the_windows(head) -> None:
     model = build(dict(mode="slide", crop_size=(64, 64), stride=(40, 40)), **head)
     images = torch.randn(2, 3, 70, 101)
@@ -98,7 +102,9 @@ def test_slide_inference_averages_the_windows(head) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("head", [{}, BINARY], ids=["multi-class", "binary"])
+@pytest.mark.parametrize(
+    "head", [{}, BINARY, PICTURE | BINARY], ids=["multi-class", "binary", "picture"]
+)
 @pytest.mark.parametrize("flip", [None, "horizontal", "vertical"])
 def test_slide_labels_are_those_of_mmsegmentations_averaged_logits(head, flip, monkeypatch) -> None:
     """A band of rows gives the labels of the logits of the whole picture, padding and all."""

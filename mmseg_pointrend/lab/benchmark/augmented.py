@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmseg_pointrend.apis.configs import is_pointrend
 from mmseg_pointrend.lab.benchmark.inputs import Scenes
-from mmseg_pointrend.lab.benchmark.models import build_models, build_quietly
+from mmseg_pointrend.lab.benchmark.models import build_models, build_quietly, with_picture
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.stages import Stages
 from mmseg_pointrend.lab.benchmark.workloads import watch_prediction
@@ -45,7 +45,9 @@ class AugmentedPrediction:
         clock: Stages,
     ) -> None:
         self.clock, self._settings = clock, settings
-        model.extract_feat = lambda images: features((images.shape[2], images.shape[3]))
+        model.extract_feat = lambda images: with_picture(
+            model, features((images.shape[2], images.shape[3])), images
+        )
         watch_prediction(model, scenes, settings, clock)
         kind = "PointRendTTA" if is_pointrend(model) else "SegTTAModel"
         self._augmented = MODELS.build(dict(type=kind, module=model))

@@ -2,7 +2,7 @@
 
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.config import Config
@@ -107,6 +107,11 @@ def _resolve_num_points(model: nn.Module, image: Tensor) -> int:
     return head.subdivision.count_points((coarse.shape[2], coarse.shape[3]))
 
 
+def with_picture(model: nn.Module, maps: Sequence[Tensor], picture: Tensor) -> Sequence[Tensor]:
+    """Hand feature maps on as a model's own `extract_feat` does: with the picture if it is read."""
+    return model.decode_head.with_picture(maps, picture) if is_pointrend(model) else maps
+
+
 def _set_memory_format(model: nn.Module, channels_last: str) -> None:
     """Make our model keep its maps as asked; mmsegmentation's takes them as they come."""
     if channels_last == "auto":
@@ -117,7 +122,8 @@ def _set_memory_format(model: nn.Module, channels_last: str) -> None:
         memory_format = torch.channels_last
         model.to(memory_format=memory_format)
 
-    def extract_feat(self: nn.Module, inputs: torch.Tensor) -> list[torch.Tensor]:
-        return plain(self, inputs.contiguous(memory_format=memory_format))
+    def extract_feat(self: nn.Module, inputs: torch.Tensor) -> Sequence[torch.Tensor]:
+        maps = plain(self, inputs.contiguous(memory_format=memory_format))
+        return with_picture(self, maps, inputs)
 
     model.extract_feat = types.MethodType(extract_feat, model)

@@ -169,6 +169,7 @@ def _check_upstream_has_it(head: ConfigDict, subdivision: Subdivision) -> None:
         ),
         ("training_points.type", (head.get("training_points") or {}).get("type"), None),
         ("coarse_at_fine", head.get("coarse_at_fine", False), False),
+        ("picture", head.get("picture"), None),
         ("subdivision.max_margin", subdivision.max_margin, math.inf),
     ):
         if value != theirs:

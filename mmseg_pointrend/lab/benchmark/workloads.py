@@ -16,6 +16,7 @@ from mmseg_pointrend.lab.benchmark.models import (
     coarse_head_of,
     has_point_head,
     replace_output,
+    with_picture,
 )
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.stages import Stages
@@ -124,7 +125,9 @@ class TrainingStep:
         """From now on, start from this batch's feature maps, which have gradients of their own."""
         with torch.no_grad():
             features = self.model.extract_feat(self._images)
-        self.model.extract_feat = lambda _: [f.detach().requires_grad_() for f in features]
+        self.model.extract_feat = lambda images: with_picture(
+            self.model, [f.detach().requires_grad_() for f in features], images
+        )
 
 
 Work = Prediction | TrainingStep

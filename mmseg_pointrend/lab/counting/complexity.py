@@ -146,6 +146,8 @@ def _forward(model: nn.Module, image: Tensor, training: bool) -> ForwardPass:
     if model.with_neck:
         features = run("neck", model.neck, partial(model.neck, features))
     head = model.decode_head
+    if is_pointrend(model):
+        features = head.with_picture(features, image)
     steps, dense = [], None
     if not is_pointrend(model):
         run("decode head", head, partial(head, features))
