@@ -62,9 +62,10 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         "--versus",
-        choices=["upstream", "coarse"],
+        choices=["upstream", "coarse", "settings"],
         help="compare with mmsegmentation's PointRend (of an instance model, mmdet's) with the "
-        "same weights, or with the same model without PointRend",
+        "same weights, with the same model without PointRend, or whole predictions with the "
+        "options --fold, --amp, --half and (given --compile) --compile of tools/predict.py",
     )
     add(
         "--count",

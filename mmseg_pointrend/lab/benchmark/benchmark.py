@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from collections.abc import Mapping
 
 import torch
 from mmengine.config import Config
@@ -45,11 +46,11 @@ def benchmark(settings: Settings) -> dict:
         ValueError: for settings out of range, or a config that does not fit them.
     """
     settings = complete_settings(settings)
-    config = _prepare_torch(settings)
+    config = prepare_torch(settings)
     works = build_works(settings, config, StageClock)
     # Makes the coarse logits, too.
     labels = _first_runs(works, settings)
-    runs = _time(works, settings)
+    runs = time_works(works, settings)
     report = dict(
         settings=dataclasses.asdict(settings),
         environment=describe_environment(settings),
@@ -68,7 +69,8 @@ def benchmark(settings: Settings) -> dict:
     return report
 
 
-def _prepare_torch(settings: Settings) -> Config:
+def prepare_torch(settings: Settings) -> Config:
+    """Set torch up as the settings and the config say; return the config."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     config = load_model_config(settings)
@@ -99,7 +101,7 @@ def _first_runs(works: dict[str, Work], settings: Settings) -> dict | None:
     )
 
 
-def _time(works: dict[str, Work], settings: Settings) -> dict[str, list[dict[str, float]]]:
+def time_works(works: Mapping[str, Work], settings: Settings) -> dict[str, list[dict[str, float]]]:
     """Run all models in turn, and who is first in turn as well."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in works}
     for number in range(-settings.warmup, settings.repeat):
@@ -157,7 +159,7 @@ def _measure_memory(settings: Settings, name: str, work: Work) -> dict[str, int]
 def _peak_in_process(settings: Settings, name: str, part: str) -> int:
     # What the compiler itself needs is not meant.
     settings = dataclasses.replace(settings, compile=False)
-    works = build_works(settings, _prepare_torch(settings), StageClock)
+    works = build_works(settings, prepare_torch(settings), StageClock)
     return _peak(works.pop(name), part, settings)
 
 

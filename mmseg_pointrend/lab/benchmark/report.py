@@ -3,6 +3,7 @@
 from mmseg_pointrend.lab.benchmark.benchmark import benchmark
 from mmseg_pointrend.lab.benchmark.counts_table import format_counts
 from mmseg_pointrend.lab.benchmark.device_counts import count_work
+from mmseg_pointrend.lab.benchmark.network_ways import benchmark_network, format_network
 from mmseg_pointrend.lab.benchmark.settings import Settings
 from mmseg_pointrend.lab.benchmark.timings_table import format_benchmark
 
@@ -17,6 +18,9 @@ def make_report(settings: Settings) -> tuple[dict, str]:
         FileNotFoundError: if there is no such config or checkpoint.
         ValueError: for settings out of range, or a config that does not fit them.
     """
+    if settings.versus == "settings":
+        report = benchmark_network(settings)
+        return report, format_network(report)
     if settings.boxes:
         # mmdet is optional.
         from mmseg_pointrend.lab.benchmark.masks.benchmark import benchmark_masks, format_masks

@@ -18,7 +18,7 @@ from mmseg_pointrend.lab.image_shapes import image_shape, rendering_shape, train
 from mmseg_pointrend.lab.scenes.drawing import SMALLEST_SIDE
 
 #: Which models may be measured beside ours.
-RIVALS = ("upstream", "coarse")
+RIVALS = ("upstream", "coarse", "settings")
 LOGITS = ("scenes", "model", "random")
 CHANNELS_LAST = ("auto", "on", "off")
 
@@ -47,7 +47,8 @@ class Settings:
             network (the default without a checkpoint), "model", what it found (the default with
             one), or "random", the worst case. The coarse head runs in any case.
         versus: the model to compare with: "upstream", mmsegmentation's PointRend with the same
-            weights, "coarse", the same model without PointRend, or None.
+            weights, "coarse", the same model without PointRend, "settings", the same model with its
+            network run in each way of `NetworkSettings`, or None.
         options: dotted config keys and values that override the file.
         boxes: of instance models, the numbers of boxes whose masks are measured.
         allow_unset: go on although the checkpoint leaves weights of the model at initial values.
