@@ -8,6 +8,7 @@
 - `models`: a config's model with its weights.
 - `tasks`: what is different for semantic and for instance segmentation.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.
+- `retrofit`: train a point head on a model that stays as it is.
 - `evaluators`: what a config says of its test metrics.
 - `console`: what command-line tools share.
 """

@@ -140,6 +140,8 @@ class PointRendHead(BaseModule):
         check_head_losses("coarse_head", self.coarse_head, self.out_channels)
         count_known_pixels(self.coarse_head)
         self._register_load_state_dict_pre_hook(_rename_upstream_keys)
+        #: Whether the coarse head stays as it is; see `freeze_coarse_head`.
+        self.coarse_is_frozen = False
 
     @property
     def margin(self) -> Margin:
@@ -281,6 +283,19 @@ class PointRendHead(BaseModule):
 
     # ---- training --------------------------------------------------------------------------------
 
+    def freeze_coarse_head(self) -> None:
+        """Keep the coarse head as it is from now on, and leave its losses out."""
+        self.coarse_is_frozen = True
+        self.coarse_head.requires_grad_(False)
+        self.coarse_head.eval()
+
+    def train(self, mode: bool = True) -> "PointRendHead":
+        """Set the mode; a frozen coarse head stays in evaluation mode."""
+        super().train(mode)
+        if self.coarse_is_frozen:
+            self.coarse_head.eval()
+        return self
+
     def loss(
         self,
         inputs: Sequence[Tensor],
@@ -292,16 +307,18 @@ class PointRendHead(BaseModule):
         The coarse head runs once. `train_cfg` is part of mmsegmentation's interface and not used.
 
         Returns:
-            `coarse.*` as the coarse head names them, `point.<loss_name>` and `point.acc` (percent).
+            `coarse.*` as the coarse head names them, unless it is frozen, `point.<loss_name>` and
+            `point.acc` (percent).
 
         Raises:
             NotFiniteError: if a loss is NaN or infinite, naming the stage.
         """
         labels = torch.stack([sample.gt_sem_seg.data for sample in batch_data_samples])
         output, coarse_logits = self._run_coarse_head(inputs)
-        losses = add_prefix(
-            coarse_losses(self.coarse_head, output, labels, batch_data_samples), "coarse"
-        )
+        losses: dict[str, Tensor] = {}
+        if not self.coarse_is_frozen:
+            found = coarse_losses(self.coarse_head, output, labels, batch_data_samples)
+            losses.update(add_prefix(found, "coarse"))
         with torch.no_grad():
             points = self.training_points(coarse_logits, self.margin)
         features = self.point_features(inputs, coarse_logits)

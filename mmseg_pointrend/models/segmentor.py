@@ -11,7 +11,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import OptSampleList, SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_pointrend.core import (
     SubdivisionStep,
@@ -54,7 +54,7 @@ class Prediction(NamedTuple):
 
 @MODELS.register_module()
 class PointRend(EncoderDecoder):
-    """`EncoderDecoder` for a `PointRendHead`; the arguments are the same, and three more.
+    """`EncoderDecoder` for a `PointRendHead`; the arguments are the same, and four more.
 
     What it does differently: it predicts labels without rendering the logits of every pixel, and in
     sliding windows holds the logits of a band of rows only. Predictions have the size of what the
@@ -70,11 +70,13 @@ class PointRend(EncoderDecoder):
             the same forward pass decide, without any subdivision step.
         output_scale: size of predictions, relative to the original picture's. Above 1, further
             subdivision steps render beyond the resolution of the input (not in sliding windows).
+        freeze_base: train the point head alone. Backbone, neck and coarse head stay as they are to
+            the bit, statistics of batch normalisation included, and have no loss.
         **kwargs: see `EncoderDecoder`.
 
     Raises:
         ValueError: for an output scale that is not positive, an auxiliary head for other classes
-            than the decode head's, or a loss of it that cannot work.
+            than the decode head's, a loss of it that cannot work, or one beside a frozen base.
     """
 
     #: Predictions are brought back to the picture by the record of `datasets.TracedPipeline`.
@@ -86,6 +88,7 @@ class PointRend(EncoderDecoder):
         predict_logits: bool = False,
         predict_coarse: bool = False,
         output_scale: float = 1.0,
+        freeze_base: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -101,6 +104,30 @@ class PointRend(EncoderDecoder):
         self.predict_logits = predict_logits
         self.predict_coarse = predict_coarse
         self.output_scale = output_scale
+        self.freeze_base = freeze_base
+        if freeze_base:
+            self._freeze()
+
+    def _freeze(self) -> None:
+        if self.with_auxiliary_head:
+            raise ValueError(
+                "model.auxiliary_head trains the backbone, which freeze_base=True keeps as it is; "
+                "set model.auxiliary_head=None"
+            )
+        self.decode_head.freeze_coarse_head()
+        for part in self._feature_parts():
+            part.requires_grad_(False)
+
+    def _feature_parts(self) -> list[nn.Module]:
+        return [self.backbone, self.neck] if self.with_neck else [self.backbone]
+
+    def train(self, mode: bool = True) -> "PointRend":
+        """Set the mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        if self.freeze_base:
+            for part in self._feature_parts():
+                part.eval()
+        return self
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """Extract feature maps; for prediction on a CPU with channels last.

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmseg_pointrend.core import (
+    Neighborhood,
     PointFeatures,
     PredictPoints,
     Resize,
@@ -22,9 +24,10 @@ from mmseg_pointrend.core.shapes import check_shape
 from mmseg_pointrend.retrofit.loss import point_loss
 from mmseg_pointrend.retrofit.point_head import PointHead
 
-#: (network, (N, 3, H, W) images) -> (N, K, h, w) coarse logits and fine-grained maps, each
-#: (N, C_i, h_i, w_i).
-ReadMaps = Callable[[nn.Module, Tensor], tuple[Tensor, Sequence[Tensor]]]
+#: A map (N, C, h, w), or the pixels around a point of one.
+FineMap = Tensor | Neighborhood
+#: (network, (N, 3, H, W) images) -> (N, K, h, w) coarse logits, fine-grained maps.
+ReadMaps = Callable[[nn.Module, Tensor], tuple[Tensor, Sequence[FineMap]]]
 
 #: N of the rendering, as a share of the pixels: on CamVid a frozen ESPNet gains up to here.
 SHARE_OF_POINTS = 1 / 16
@@ -40,7 +43,7 @@ class Retrofit(nn.Module):
     Args:
         network: any module.
         read_maps: runs it, see `ReadMaps`. A fine-grained map is a tensor of any size that covers
-            the whole picture; the picture itself may be one.
+            the whole picture, or a `core.Neighborhood` of one: of the picture itself, for instance.
         example: (N, 3, H, W), an image as the network takes it, of which the values do not matter:
             classes, channels and the stride of the coarse map are read from what it gives.
         point_head: (N, C, P) fine-grained features and (N, K, P) coarse logits -> (N, K, P) logits;
@@ -80,9 +83,9 @@ class Retrofit(nn.Module):
         self.threshold = threshold
         self.train()
         coarse, fine = self.maps(example)
-        num_channels = sum(features.shape[1] for features in fine)
         if point_head is None:
-            point_head = PointHead(num_channels, coarse.shape[1]).to(coarse.device)
+            channels = sum(map(count_channels, fine))
+            point_head = PointHead(channels, coarse.shape[1]).to(coarse.device)
         self.point_head = point_head
         self.subdivision = subdivision or Subdivision(
             steps=count_steps(example, coarse), num_points=SHARE_OF_POINTS
@@ -183,7 +186,7 @@ class Retrofit(nn.Module):
     # ---- shared ----------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def maps(self, images: Tensor) -> tuple[Tensor, list[FineMap]]:
         """Run the network: (N, 3, H, W) images -> (N, K, h, w) coarse logits, fine-grained maps.
 
         Raises:
@@ -198,7 +201,7 @@ class Retrofit(nn.Module):
             )
         coarse, fine = found
         maps = {"coarse logits": coarse} | {
-            f"fine-grained map {number}": features for number, features in enumerate(fine)
+            f"fine-grained map {number}": _map_of(features) for number, features in enumerate(fine)
         }
         for name, values in maps.items():
             fits = isinstance(values, Tensor) and values.dim() == 4 and len(values) == len(images)
@@ -212,9 +215,25 @@ class Retrofit(nn.Module):
             raise ValueError("read_maps must return at least one fine-grained map, got none")
         return coarse, list(fine)
 
-    def _predict_points(self, fine: Sequence[Tensor], coarse: Tensor) -> PredictPoints:
+    def _predict_points(self, fine: Sequence[FineMap], coarse: Tensor) -> PredictPoints:
         features = PointFeatures(fine, coarse)
         return lambda points: self.point_head(*features(points))
+
+
+def _map_of(features: Any) -> Any:
+    return features.maps if isinstance(features, Neighborhood) else features
+
+
+def count_channels(features: FineMap) -> int:
+    """Count the numbers that a point reads of a map.
+
+    Example:
+        >>> count_channels(Neighborhood(torch.zeros(1, 3, 8, 8), kernel_size=3))
+        27
+    """
+    if isinstance(features, Neighborhood):
+        return features.maps.shape[1] * features.kernel_size**2
+    return features.shape[1]
 
 
 def count_steps(images: Tensor, coarse: Tensor) -> int:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmseg_pointrend.core import Neighborhood
+
 CLASSES = 3
 
 
@@ -20,9 +22,9 @@ class SmallNetwork(nn.Module):
         self.classes = nn.Conv2d(8, CLASSES, 1)
 
 
-def read_maps(network: SmallNetwork, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+def read_maps(network: SmallNetwork, images: Tensor) -> tuple[Tensor, list]:
     stem = network.stem(images)
-    return network.classes(network.body(stem)), [stem, images]
+    return network.classes(network.body(stem)), [stem, Neighborhood(images)]
 
 
 def small_network(seed: int = 0) -> SmallNetwork:

@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 import torch
 
-from mmseg_pointrend import retrofit
+from mmseg_pointrend import core, retrofit
 
 MODULES = [m.name for m in pkgutil.walk_packages(retrofit.__path__, f"{retrofit.__name__}.")]
 
@@ -15,7 +15,7 @@ MODULES = [m.name for m in pkgutil.walk_packages(retrofit.__path__, f"{retrofit.
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_give_what_they_say(name: str) -> None:
     torch.manual_seed(0)
-    names = {public: getattr(retrofit, public) for public in retrofit.__all__}
+    names = {one: getattr(room, one) for room in (core, retrofit) for one in room.__all__}
     result = doctest.testmod(importlib.import_module(name), extraglobs=names | dict(torch=torch))
     assert result.attempted
     assert result.failed == 0

@@ -9,7 +9,6 @@ from mmseg.registry import DATASETS
 
 from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.prediction import load_model
-from mmseg_pointrend.core import decide
 from mmseg_pointrend.evaluation.functional import trimap
 
 #: Half width of the band in which scenes are compared, pixels.
@@ -50,23 +49,24 @@ def draw_label_maps(
 
 
 def _trace(model: torch.nn.Module, item: dict) -> dict:
-    """Predict one image and keep what happened on the way, all (H, W) at the image's size."""
-    batch = model.data_preprocessor(pseudo_collate([item]), training=False)
-    size = batch["inputs"].shape[2:]
-    head = model.decode_head
-    coarse, steps = head.render_steps(model.extract_feat(batch["inputs"]))
-    trace = dict(
-        image=item["inputs"].permute(1, 2, 0).numpy()[..., ::-1],
-        truth=item["data_samples"].gt_sem_seg.data[0],
-        coarse=decide(head.predict_by_feat(coarse, tuple(size)), head.threshold)[0],
-        points=[],
+    """Predict one image and keep what happened on the way, at the size of the truth, (H, W)."""
+    model.predict_coarse = True
+    (sample,) = model.test_step(
+        pseudo_collate([dict(item, data_samples=item["data_samples"].clone())])
     )
-    logits = coarse
-    for step in steps:
-        logits = step.logits
-        trace["points"].append(step.points[0] * torch.tensor([size[1], size[0]]))
-    trace["rendered"] = decide(head.predict_by_feat(logits, tuple(size)), head.threshold)[0]
-    return trace
+    batch = model.data_preprocessor(pseudo_collate([item]), training=False)
+    _, steps = model.decode_head.render_steps(model.extract_feat(batch["inputs"]))
+    truth = item["data_samples"].gt_sem_seg.data[0]
+    # Of the network's input, padding included, as points are; in the pixels of the truth.
+    inner, padded = item["inputs"].shape[1:], batch["inputs"].shape[2:]
+    scale = [padded[axis] / inner[axis] * truth.shape[axis] for axis in (1, 0)]
+    return dict(
+        image=item["inputs"].permute(1, 2, 0).numpy()[..., ::-1],
+        truth=truth,
+        coarse=sample.coarse_sem_seg.data[0].cpu(),
+        rendered=sample.pred_sem_seg.data[0].cpu(),
+        points=[step.points[0] * torch.tensor(scale) for step in steps],
+    )
 
 
 def _accuracy(trace: dict, name: str) -> float:
