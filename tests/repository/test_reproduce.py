@@ -10,13 +10,12 @@ import pytest
 from mmseg_pointrend.apis.configs import shipped_config
 from mmseg_pointrend.lab.ablation.results_table import Row, format_cell, mean_and_deviation
 from mmseg_pointrend.lab.ablation.run_sweeps import DEFAULT_CONFIG
-from mmseg_pointrend.lab.ablation.sweeps import SWEEPS, build_sweep
-from mmseg_pointrend.lab.ablation.tasks import SEMANTIC
+from mmseg_pointrend.lab.ablation.sweeps import build_sweep, fitting_sweeps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reproduce.md"
 RESULTS = PAGE.with_suffix("")
 SEEDS = {0, 1, 2}
-NAMES = list(SWEEPS[SEMANTIC.title])
+NAMES = fitting_sweeps(shipped_config(DEFAULT_CONFIG))
 #: Data -> the sweeps of instance masks on it; the folder of its results is named for it.
 INSTANCES = {
     "scenes": ("mask-heads", "resolution-and-points"),

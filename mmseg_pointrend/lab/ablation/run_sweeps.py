@@ -86,7 +86,7 @@ def run_sweeps(
     if names is None:
         names = fitting_sweeps(config_path, options)
         if left_out := [name for name in known if name not in names]:
-            print(f"Left out, as no baseline of this config is known: {', '.join(left_out)}")
+            print(f"Left out, as they do not take this config: {', '.join(left_out)}")
     if not names:
         raise ValueError(f"names must have at least one sweep, got none; there are {known}")
     if not seeds or len(set(seeds)) != len(seeds):

@@ -27,7 +27,10 @@ SCENES = shipped_config(DEFAULT_CONFIG)
 CITYSCAPES = shipped_config("pointrend/pointrend_r50_4xb2-80k_cityscapes-512x1024.py")
 ADE20K = shipped_config("pointrend/pointrend_r101_4xb4-160k_ade20k-512x512.py")
 HEAD = "model.decode_head."
-NAMES = list(SWEEPS[SEMANTIC.title])
+CAMVID = shipped_config("pointrend/pointrend_efficientnet-lite0_1xb2-500_camvid-360x480.py")
+HORSES = shipped_config("pointrend/pointrend_efficientnet-lite0-p3p5_1xb4-500_horses-256x256.py")
+# The sweeps that take the scenes.
+NAMES = [name for name in SWEEPS[SEMANTIC.title] if name != "two-classes"]
 
 
 def variants(name: str, config: Path = SCENES) -> dict[str, dict]:
@@ -163,8 +166,52 @@ def test_other_data_sets() -> None:
     assert list(variants("boundary-widths", ADE20K)) == [
         "fpn-r101-p2p5", "fpn-r101-p2p5_pointrend_coarse-map", "fpn-r101-p2p5_pointrend",
     ]  # fmt: skip
+    assert list(variants("coarse-heads", CAMVID)) == [
+        "deeplabv3-lite0-d16", "deeplabv3-lite0-d8",
+        "deeplabv3-lite0-d16_pointrend_coarse-map", "deeplabv3-lite0-d16_pointrend",
+        "fpn-lite0-p2p5", "fpn-lite0-p2p5_pointrend_coarse-map", "fpn-lite0-p2p5_pointrend",
+        "fpn-lite0-p3p5", "fpn-lite0-p3p5_pointrend_coarse-map", "fpn-lite0-p3p5_pointrend",
+    ]  # fmt: skip
+    assert fitting_sweeps(CAMVID) == NAMES
     point_head = variants("point-head", CITYSCAPES)
     assert "width-64" in point_head and "width-256" not in point_head
+
+
+def test_two_classes(tmp_path: Path) -> None:
+    assert fitting_sweeps(HORSES) == [*NAMES, "two-classes"]
+    assert list(variants("coarse-heads", HORSES)) == [
+        f"fpn-lite0-p3p5{logits}{end}"
+        for logits in ("", "-two-logits")
+        for end in ("", "_pointrend_coarse-map", "_pointrend")
+    ]
+    heads = {}
+    for training in build_sweep("two-classes", HORSES).trainings:
+        run = plan_run(training, 0, tmp_path, HORSES)
+        (variant,) = training.variants
+        heads[variant] = MODELS.build(Config.fromstring(run.config, ".py").model).decode_head
+    assert {name: head.out_channels for name, head in heads.items()} == {
+        "as-configured_one-logit": 1, "two-logits": 2, "depth-1": 1, "elu": 1,
+        "coarse-at-fine": 1, "practice": 1,
+    }  # fmt: skip
+    for name, head in heads.items():
+        layers, practice = head.point_head.fcs, name == "practice"
+        assert len(layers) == (1 if practice or name == "depth-1" else 3)
+        elu = type(layers[0].activate).__name__ == "ELU"
+        assert elu == (practice or name == "elu")
+        assert head.coarse_at_fine == (practice or name == "coarse-at-fine")
+    # A config that is a variant already, and one with other classes.
+    practice = HORSES.with_name(HORSES.name.replace("p3p5", "p3p5-practice"))
+    assert list(variants("two-classes", practice)) == ["as-configured_one-logit", "two-logits"]
+    with pytest.raises(ValueError, match="has 9 classes; this sweep compares two"):
+        build_sweep("two-classes", SCENES)
+
+
+def test_trainings_of_two_sweeps_are_the_same_by_the_same_name(tmp_path: Path) -> None:
+    found: dict[str, str] = {}
+    for name in ("two-classes", "point-head"):
+        for training in build_sweep(name, HORSES).trainings:
+            run = plan_run(training, 0, tmp_path, HORSES)
+            assert found.setdefault(training.name, run.config) == run.config
 
 
 def test_numbers_of_the_config_give_way_to_a_strategys_name(tmp_path: Path) -> None:

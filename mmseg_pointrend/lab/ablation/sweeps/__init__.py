@@ -6,6 +6,7 @@ for a config, because some of its values depend on the config's.
 
 - `sweep`: what a sweep is.
 - `head_settings`: other settings of the head that PointRend is in; Tables 3 and 4.
+- `two_classes`: what practice says of two classes.
 - `coarse_models`: segmentors with and without PointRend; Tables 6, 7 and 8.
 - `mask_heads`: detectors with and without PointRend; Tables 1 and 5.
 - `build`: from a name and a config to a sweep.
@@ -21,6 +22,7 @@ from mmseg_pointrend.lab.ablation.sweeps.sweep import (
     AS_CONFIGURED,
     Sweep,
     Training,
+    UnfitConfigError,
     UnknownBaselineError,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "SWEEPS",
     "Sweep",
     "Training",
+    "UnfitConfigError",
     "UnknownBaselineError",
     "build_sweep",
     "fitting_sweeps",

@@ -17,7 +17,8 @@ from mmseg_pointrend.lab.ablation.sweeps.head_settings import (
     uncertainty,
 )
 from mmseg_pointrend.lab.ablation.sweeps.mask_heads import larger_models, mask_heads
-from mmseg_pointrend.lab.ablation.sweeps.sweep import Sweep, UnknownBaselineError
+from mmseg_pointrend.lab.ablation.sweeps.sweep import Sweep, UnfitConfigError
+from mmseg_pointrend.lab.ablation.sweeps.two_classes import two_classes
 from mmseg_pointrend.lab.ablation.tasks import INSTANCE, SEMANTIC, swept_task
 
 Build = Callable[[Config, Path], Sweep]
@@ -30,6 +31,7 @@ SWEEPS: dict[str, dict[str, Build]] = {
         "boundary-widths": boundary_widths,
         "point-head": point_head,
         "uncertainty": uncertainty,
+        "two-classes": two_classes,
     },
     INSTANCE.title: {
         "mask-heads": mask_heads,
@@ -56,7 +58,7 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: for an unknown sweep, a model without PointRend, or a config without a known
-            baseline where the sweep needs one.
+            baseline, or of more than two classes, where the sweep needs these.
     """
     config = load_config(config_path, options)
     task, sweeps = swept_task(config), sweeps_of(config)
@@ -72,7 +74,7 @@ def build_sweep(name: str, config_path: str | Path, options: dict | None = None)
 
 
 def fitting_sweeps(config_path: str | Path, options: dict | None = None) -> list[str]:
-    """List the sweeps that a config can take: those of baselines need one that is known.
+    """List the sweeps that a config can take: a known baseline or two classes are not in all.
 
     Args:
         config_path: config file of a PointRend model.
@@ -84,7 +86,7 @@ def fitting_sweeps(config_path: str | Path, options: dict | None = None) -> list
     """
     fitting = []
     for name in sweeps_of(load_config(config_path, options)):
-        with contextlib.suppress(UnknownBaselineError):
+        with contextlib.suppress(UnfitConfigError):
             build_sweep(name, config_path, options)
             fitting.append(name)
     return fitting

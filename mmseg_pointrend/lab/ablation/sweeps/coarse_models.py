@@ -56,6 +56,13 @@ COARSE_PAIRS = (
     _deeplabv3("deeplabv3-r18-small-d16", "r18-small", "1xb4-1k_demo-scenes-128x256"),
     _sem_fpn("fpn-r18-small-p2p5", "r18-small-p2p5_1xb4-1k_demo-scenes-128x256"),
     _sem_fpn("fpn-r18-small-p3p5", "r18-small_1xb4-1k_demo-scenes-128x256"),
+    _deeplabv3("deeplabv3-lite0-d16", "efficientnet-lite0", "1xb2-500_camvid-360x480"),
+    _sem_fpn("fpn-lite0-p2p5", "efficientnet-lite0_1xb2-500_camvid-360x480"),
+    _sem_fpn("fpn-lite0-p3p5", "efficientnet-lite0-p3p5_1xb2-500_camvid-360x480"),
+    _sem_fpn("fpn-lite0-p3p5", "efficientnet-lite0-p3p5_1xb4-500_horses-256x256"),
+    _sem_fpn(
+        "fpn-lite0-p3p5-two-logits", "efficientnet-lite0-p3p5-two-logits_1xb4-500_horses-256x256"
+    ),
     _deeplabv3("deeplabv3-r103-d16", "r103", "4xb4-90k_cityscapes-768x768"),
     _sem_fpn("fpn-r50-p2p5", "r50_4xb2-80k_cityscapes-512x1024"),
     _sem_fpn("fpn-r101-p2p5", "r101_4xb2-80k_cityscapes-512x1024"),

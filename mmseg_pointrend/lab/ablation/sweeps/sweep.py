@@ -7,7 +7,11 @@ from pathlib import Path
 AS_CONFIGURED = "as-configured"
 
 
-class UnknownBaselineError(ValueError):
+class UnfitConfigError(ValueError):
+    """A sweep does not take a config, which others take."""
+
+
+class UnknownBaselineError(UnfitConfigError):
     """A sweep needs a config's baseline, and none is known."""
 
 
