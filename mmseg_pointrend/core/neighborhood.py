@@ -42,6 +42,11 @@ class Neighborhood:
         check_shape("maps", self.maps, "(B, C, h, w)")
         check_kernel_size(self.kernel_size)
 
+    @property
+    def num_channels(self) -> int:
+        """C k^2, the features of a point."""
+        return self.maps.shape[1] * self.kernel_size**2
+
     def point_sample(self, points: Tensor, regions: Regions | None = None) -> Tensor:
         """Read the map around points.
 

@@ -51,7 +51,9 @@ def test_points_read_what_the_unfolded_map_holds(
     expected = point_sample(framed, (points * sides + frame) / (sides + 2 * frame))
     if channels_last:
         maps = maps.contiguous(memory_format=torch.channels_last)
-    found = Neighborhood(maps, kernel_size).point_sample(points)
+    around = Neighborhood(maps, kernel_size)
+    found = around.point_sample(points)
+    assert found.shape[1] == around.num_channels
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 

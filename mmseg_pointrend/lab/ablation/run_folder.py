@@ -110,7 +110,7 @@ def plan_run(
         lacking = task.pointrend_options
         options = {key: options[key] for key in options if not key.startswith(lacking)}
     config = load_config(path, options)
-    config.merge_from_dict(_scale_schedule(config, iterations))
+    config.merge_from_dict(scale_schedule(config, iterations))
     config.merge_from_dict({"randomness.seed": seed, "test_evaluator": _evaluators(config)})
     if has_pointrend:
         # The coarse prediction, where it is wanted, is a variant of its own.
@@ -136,7 +136,7 @@ def merge_runs(runs: Sequence[Run]) -> list[Run]:
     return list(merged.values())
 
 
-def _scale_schedule(config: Config, iterations: int | None) -> dict:
+def scale_schedule(config: Config, iterations: int | None) -> dict:
     """Stretch the learning rate's schedule, do not validate on the way, and write checkpoints."""
     unit, before = training_length(config)
     if unit == "epoch" and iterations is not None:

@@ -304,3 +304,20 @@ def test_mixed_precision_and_compiled(no_memory: None, monkeypatch: pytest.Monke
     report = benchmark(replace(ODD, amp=True, compile=True))
     assert [type(part).__name__ for part in compiled] == ["ResNet", "FPN", "FPNHead"]
     assert "mixed precision, compiled network" in format_benchmark(report)
+
+
+@pytest.mark.parametrize("channels_last", ["auto", "on"])
+def test_a_point_head_that_reads_the_picture(channels_last: str) -> None:
+    """In a prediction, one from feature maps that are kept, and a training step."""
+    options = FEW_POINTS | {"model.decode_head.picture": dict(kernel_size=3)}
+    built, _ = works(replace(ODD, options=options, channels_last=channels_last))
+    (work,) = built.values()
+    before = predict(work)[0]
+    work.keep_coarse_logits()
+    assert torch.equal(predict(work)[0], before)
+    training = replace(ODD, options=options, channels_last=channels_last, train=True)
+    built, _ = works(replace(training, ori_shape=None))
+    (step,) = built.values()
+    step.prepare(0)
+    step.keep_features()
+    assert step.run() > 0

@@ -102,6 +102,7 @@ def test_weights_get_their_new_names() -> None:
             "decode_head.subdivision.max_margin=1.0, only inf",
         ),
         (dict(coarse_at_fine=True), "decode_head.coarse_at_fine=True, only False"),
+        (dict(picture=dict(kernel_size=3)), "decode_head.picture={'kernel_size': 3}, only None"),
         (
             dict(training_points=dict(num_points=9, strategy="regular-grid")),
             "decode_head.training_points.strategy='regular-grid', only k and beta",

@@ -279,6 +279,20 @@ def test_no_steps_are_the_coarse_prediction() -> None:
     assert "times fewer" not in format_complexity(complexity)
 
 
+def test_the_picture_makes_the_first_layer_wider() -> None:
+    reading = count_complexity(
+        ROOT / SMALL, None, {"model.decode_head.picture": dict(kernel_size=3)}
+    )
+    for found, plain in [
+        (reading.training, count(SMALL).training),
+        (reading.rendering, count(SMALL).rendering),
+    ]:
+        head, before = stages(found)["point head"], stages(plain)["point head"]
+        assert head.points == before.points
+        assert head.multiply_adds == before.multiply_adds + head.points * 27 * 64
+        assert head.parameters == before.parameters + 27 * 64
+
+
 def test_an_auxiliary_head_costs_in_training_alone() -> None:
     auxiliary = dict(
         type="FCNHead", in_channels=64, in_index=3, channels=8, num_convs=1, num_classes=9,
