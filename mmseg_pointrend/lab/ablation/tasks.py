@@ -86,6 +86,7 @@ SEMANTIC = SweptTask(
         "subdivision",
         "uncertainty",
         "coarse_at_fine",
+        "picture",
         "label_rendering",
         "loss_point",
     ),
