@@ -123,7 +123,7 @@ def main() -> None:
         options=args.cfg_options,
         allow_unset=args.allow_unset,
         colored=not args.no_palette,
-        network=NetworkSettings(args.amp, args.half, args.compile, args.fold),
+        network=NetworkSettings(args.amp, args.half, args.compile, args.fold, args.fast),
     )
     if args.single:
         predict(args.config, args.checkpoint, args.inputs[0], args.out, **common)

@@ -47,7 +47,7 @@ def main() -> None:
         launcher=args.launcher,
         local_rank=args.local_rank,
         allow_unset=args.allow_unset,
-        network=NetworkSettings(args.amp, args.half, args.compile, args.fold),
+        network=NetworkSettings(args.amp, args.half, args.compile, args.fold, args.fast),
     )
 
 

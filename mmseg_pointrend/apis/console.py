@@ -105,6 +105,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         ("half", "have weights and maps in half precision, too: less memory; for segmentors"),
         ("compile", "compile backbone, neck and coarse head with torch.compile"),
         ("fold", "make BatchNorms part of the weights of the convolutions before them"),
+        ("fast", "of amp and fold what is fastest on this machine"),
     ):
         parser.add_argument(f"--{name}", action="store_true", help=text)
 

@@ -176,7 +176,7 @@ def predict_many(
     if settings.windows is not None:
         _name_steps_left_out(pipeline)
     folder = JobFolder(os.path.abspath(out), task.wanted(config, model, files))
-    windows = settings.windows
+    windows, network = settings.windows, network.resolve(model)
     record = Record(
         config=str(config_path),
         settings=checksum_of_settings(

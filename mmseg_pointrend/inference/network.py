@@ -36,19 +36,38 @@ class NetworkSettings:
         half: weights and maps are in half precision, at half the memory; for segmentors.
         compile: what is dense, backbone, neck and coarse head, through `torch.compile`.
         fold: a BatchNorm that follows a convolution becomes part of its weights.
+        fast: what is fastest where the model runs, see `resolve`.
 
     Raises:
-        ValueError: for `amp` together with `half`.
+        ValueError: for `amp` together with `half`, or `fast` with one of those that it chooses.
     """
 
     amp: bool = False
     half: bool = False
     compile: bool = False
     fold: bool = False
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if self.amp and self.half:
             raise ValueError("amp and half are two ways to compute in half precision: take one")
+        chosen = [name for name in ("amp", "half", "fold") if getattr(self, name)]
+        if self.fast and chosen:
+            raise ValueError(f"fast chooses by itself: leave out {' and '.join(chosen)}")
+
+    def resolve(self, model: nn.Module) -> "NetworkSettings":
+        """Replace `fast` by what it means for a model on its device.
+
+        BatchNorms are folded if there are any; products are computed in half precision on a GPU and
+        on a CPU that has instructions for bfloat16 (AMX, AVX512_BF16), others would be slower.
+        """
+        if not self.fast:
+            return self
+        return NetworkSettings(
+            amp=_computes_in_half(next(model.parameters()).device),
+            compile=self.compile,
+            fold=_count_batch_norms(list(_parts(model))) > 0,
+        )
 
     def describe(self) -> str | None:
         """Name what is asked for; None for nothing."""
@@ -74,6 +93,7 @@ def prepare_network(
         ValueError: for `fold` where there is nothing to fold or the network gives something else
             afterwards, or `half` for a detector.
     """
+    settings = settings.resolve(model)
     device = next(model.parameters()).device
     dtype = dtype or half_dtype(device)
     if settings.half and not hasattr(model, "decode_head"):
@@ -99,6 +119,14 @@ def prepare_network(
 def half_dtype(device: torch.device) -> torch.dtype:
     """Tell what half precision is on a device: bfloat16 on a CPU, which is slow in float16."""
     return torch.bfloat16 if device.type == "cpu" else torch.float16
+
+
+def _computes_in_half(device: torch.device) -> bool:
+    """Tell whether a device has instructions for `half_dtype`."""
+    if device.type != "cpu":
+        return True
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # of later versions of torch
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def compile_network(model: nn.Module) -> None:
@@ -236,10 +264,8 @@ class NetworkHook(Hook):
     # After those that look at the weights as they were loaded.
     priority = "LOW"
 
-    def __init__(
-        self, amp: bool = False, half: bool = False, compile: bool = False, fold: bool = False
-    ) -> None:
-        self.settings = NetworkSettings(amp, half, compile, fold)
+    def __init__(self, **settings: bool) -> None:
+        self.settings = NetworkSettings(**settings)
 
     def before_test(self, runner: Runner) -> None:
         """Prepare the model, inside of what distributes it or augments its tests."""

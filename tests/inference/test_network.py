@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmseg_pointrend.apis.prediction import NetworkSettings, predict, predict_many
 from mmseg_pointrend.apis.testing import test as run_test
+from mmseg_pointrend.inference import network
 from mmseg_pointrend.inference.network import fold_batch_norms, prepare_network
 from mmseg_pointrend.inference.predictor import Details, Windows, predict_sliding, predict_whole
 from mmseg_pointrend.inference.reading import load_image
@@ -157,6 +158,24 @@ def test_what_does_not_go_together() -> None:
         prepare_network(detector, NetworkSettings(half=True))
 
 
+@pytest.mark.parametrize("instructions", [True, False])
+def test_fast_is_what_fits_model_and_machine(
+    instructions: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_computes_in_half", lambda device: instructions)
+    fast = NetworkSettings(fast=True, compile=True)
+    assert fast.resolve(build()) == NetworkSettings(amp=instructions, fold=True, compile=True)
+    without = build()
+    for part in list(without.modules()):
+        for name, child in list(part.named_children()):
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(part, name, nn.Identity())
+    assert fast.resolve(without) == NetworkSettings(amp=instructions, compile=True)
+    assert NetworkSettings(half=True).resolve(without) == NetworkSettings(half=True)
+    with pytest.raises(ValueError, match="fast chooses by itself: leave out amp and fold$"):
+        NetworkSettings(fast=True, amp=True, fold=True)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("roi_head", ["PointRendStandardRoIHead", "PointRendCascadeRoIHead"])
 def test_objects_in_mixed_precision(roi_head: str) -> None:
@@ -174,7 +193,10 @@ def test_objects_in_mixed_precision(roi_head: str) -> None:
 # ---- by the tools --------------------------------------------------------------------------------
 
 
-def test_prediction_and_test_agree_and_say_how(tmp_path: Path, call_tool) -> None:
+def test_prediction_and_test_agree_and_say_how(
+    tmp_path: Path, call_tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_computes_in_half", lambda device: True)
     path = write_config(CASE, tmp_path)
     weights = write_weights(path, tmp_path)
     (picture,) = (tmp_path / "images").iterdir()
@@ -204,6 +226,8 @@ def test_prediction_and_test_agree_and_say_how(tmp_path: Path, call_tool) -> Non
     with pytest.raises(ValueError, match='network was null, is "amp, fold"; take another folder'):
         folder(network=amp)
     assert folder(network=amp, overwrite=True) == 1 and folder(network=amp) == 0
+    # A record holds what it was, not that it was fast.
+    assert folder(network=NetworkSettings(fast=True)) == 0
     with pytest.raises(ValueError, match='network was "amp, fold", is null; take another folder'):
         folder()
     (written,) = (tmp_path / "out/labels").iterdir()
