@@ -4,12 +4,12 @@ import argparse
 import signal
 import sys
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Train and test the variants of sweeps, several at a time, and write a table "
         "(SWEEP.csv, SWEEP.md) and a plot (SWEEP.png) of each. Called again, it goes on where it "
         "stopped; what one sweep has trained the others do not train again. Exit status 1: some "

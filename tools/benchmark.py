@@ -4,18 +4,23 @@ import argparse
 import json
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import add_config_options, add_unset_option, command_line_tool
+from mmseg_pointrend.apis.console import (
+    ToolParser,
+    add_config_options,
+    add_unset_option,
+    command_line_tool,
+)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Measure how fast a model predicts or trains, where its time goes and how much "
         "memory it needs, on generated scenes; of an instance model (--boxes), its mask branch on "
         "random features. Needs no data; without a checkpoint, weights are random."
     )
     add = parser.add_argument
-    add("config", help="config file")
+    add("config", help="config file, or the name of a config")
     add("checkpoint", nargs="?", help="checkpoint file (default: random weights)")
     add("--batch", type=int, default=1, help="images at a time (default: %(default)s)")
     add(

@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Write detectron2's weights of Mask R-CNN with PointRend as a checkpoint for "
         "configs/mask_rcnn. The file is opened without running what is in it."
     )

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Generate scenes, train a small PointRend and its baseline, compare them."
     )
     parser.add_argument(

@@ -5,6 +5,7 @@ import os
 import sys
 
 from mmseg_pointrend.apis.console import (
+    ToolParser,
     add_config_options,
     add_network_options,
     add_unset_option,
@@ -14,13 +15,13 @@ from mmseg_pointrend.apis.console import (
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Predict label maps of pictures: class indices from 0, as PNG; with a detector "
         "their objects: boxes, classes, scores and masks, as JSON in COCO's form. What is "
         "finished in DIR is not predicted again, so the same command goes on where it stopped."
     )
     add = parser.add_argument
-    add("config", help="config file")
+    add("config", help="config file, or the name of a config")
     add("checkpoint", help="checkpoint file")
     add(
         "inputs",

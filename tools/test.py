@@ -3,6 +3,7 @@
 import argparse
 
 from mmseg_pointrend.apis.console import (
+    ToolParser,
     add_network_options,
     add_runner_options,
     add_unset_option,
@@ -12,8 +13,8 @@ from mmseg_pointrend.apis.console import (
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Test (and evaluate) a segmentor.")
-    parser.add_argument("config", help="config file")
+    parser = ToolParser(description="Test (and evaluate) a segmentor.")
+    parser.add_argument("config", help="config file, or the name of a config")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument(
         "--out",

@@ -2,13 +2,13 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_runner_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_runner_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Train a segmentor.")
-    parser.add_argument("config", help="config file")
+    parser = ToolParser(description="Train a segmentor.")
+    parser.add_argument("config", help="config file, or the name of a config")
     parser.add_argument(
         "--resume",
         nargs="?",

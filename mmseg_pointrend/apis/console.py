@@ -14,12 +14,16 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from mmseg_pointrend import compat
+from mmseg_pointrend.apis.shipped import list_configs
+from mmseg_pointrend.compat.warnings_filter import hide_pkg_resources_warning
 
 PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 
 #: Set this environment variable to see the traceback of every error.
 TRACEBACK_VARIABLE = "POINTREND_TRACEBACK"
+
+#: Set by a shell that wants a command line to be completed (argcomplete).
+COMPLETION_VARIABLE = "_ARGCOMPLETE"
 
 _USER_ERRORS = (
     ValueError,
@@ -53,7 +57,7 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
     @functools.wraps(main)
     def run() -> None:
         try:
-            compat.setup()
+            hide_pkg_resources_warning()
             main()
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
@@ -71,6 +75,33 @@ def command_line_tool(main: Callable[[], None]) -> Callable[[], None]:
             sys.exit(status)
 
     return run
+
+
+class ToolParser(argparse.ArgumentParser):
+    """A tool's command line, which a shell can complete, `config` by the names of configs, too."""
+
+    def add_argument(self, *args: object, **settings: object) -> argparse.Action:
+        """Add an argument; see `argparse`."""
+        action = super().add_argument(*args, **settings)
+        if action.dest == "config":
+            action.completer = _complete_config
+        return action
+
+    def parse_args(self, *args: object, **settings: object) -> argparse.Namespace:
+        """Read the command line, or complete it if a shell asks for that: then this ends here."""
+        if COMPLETION_VARIABLE in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(*args, **settings)
+
+
+def _complete_config(prefix: str, **_: object) -> list[str]:
+    """List the configs' names and the files that begin so."""
+    from argcomplete.completers import FilesCompleter
+
+    names = [name for name in list_configs() if name.startswith(prefix)]
+    return [*names, *FilesCompleter([".py"])(prefix)]
 
 
 def add_runner_options(parser: argparse.ArgumentParser) -> None:

@@ -1,26 +1,14 @@
-"""The configs that come with this project, found by name; cheap to import.
+"""The configs and tools that come with this project, found by name; cheap to import.
 
 A config's name is its file's, without the folder and `.py`: no two have the same. What lies in
-`_base_` has no name: it is a part.
+`_base_` has no name: it is a part. A tool's name is its file's, with `-` for `_`.
 """
 
 import difflib
 import fnmatch
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def config_folder() -> Path:
-    """Find the folder of the configs, in a clone or in an installed package.
-
-    Raises:
-        FileNotFoundError: if the package came without them.
-    """
-    for folder in (_PACKAGE.parent / "configs", _PACKAGE / ".mim" / "configs"):
-        if (folder / "_base_").is_dir():
-            return folder
-    raise FileNotFoundError(f"there are no configs beside or in {_PACKAGE}: install it again")
+from mmseg_pointrend.compat.own_configs import shipped_folder
 
 
 def list_configs(pattern: str = "*") -> list[str]:
@@ -41,7 +29,7 @@ def shipped_config(name: str) -> Path:
     Raises:
         FileNotFoundError: if there is no such config.
     """
-    path = config_folder() / name
+    path = shipped_folder("configs") / name
     if not path.is_file():
         raise FileNotFoundError(f"this project has no config {name}")
     return path
@@ -69,8 +57,15 @@ def find_config(config: str | Path) -> Path:
     )
 
 
+def list_tools() -> dict[str, Path]:
+    """List the tools by their names: those of `tools/` first, then those for analysis."""
+    folder = shipped_folder("tools")
+    paths = [*sorted(folder.glob("*.py")), *sorted(folder.glob("*/*.py"))]
+    return {path.stem.replace("_", "-"): path for path in paths}
+
+
 def _paths() -> dict[str, Path]:
     """List the configs by their names."""
-    folder = config_folder()
+    folder = shipped_folder("configs")
     paths = (path for path in folder.rglob("*.py") if "_base_" not in path.parts)
     return {path.stem: path for path in paths}

@@ -12,8 +12,8 @@ def setup() -> None:
 
     `models`, `datasets`, `evaluation`, `engine` and `apis` call this before they import
     anything from mmseg: it checks mmcv, puts the stand-in for `mmcv._ext` in place, makes
-    mmengine load checkpoints with `weights_only=True`, write files whole, and read metafiles and
-    lay out a config's text once.
+    mmengine load checkpoints with `weights_only=True`, write files whole, find this project's
+    configs as bases, and read metafiles and lay out a config's text once.
 
     Raises:
         ImportError: if mmcv is missing or is not a version that mmseg accepts, or if mmengine
@@ -31,9 +31,11 @@ def setup() -> None:
     from mmseg_pointrend.compat.checkpoints import install_weights_only_loaders
     from mmseg_pointrend.compat.config_text import lay_text_out_once
     from mmseg_pointrend.compat.metafiles import read_metafiles_once
+    from mmseg_pointrend.compat.own_configs import find_own_bases
     from mmseg_pointrend.compat.whole_files import install_whole_file_backend
 
     install_weights_only_loaders()
     read_metafiles_once()
     lay_text_out_once()
+    find_own_bases()
     install_whole_file_backend()

@@ -65,8 +65,12 @@ BUILT_MODELS = (
 )
 
 RULES = {
-    # mmseg_pointrend/__init__.py: importing the package imports no mm* package
-    PACKAGE: Rule(allowed=(f"{PACKAGE}.core", f"{PACKAGE}.compat")),
+    # mmseg_pointrend/__init__.py: importing the package imports no mm* package; __main__.py is the
+    # command.
+    PACKAGE: Rule(
+        allowed=(f"{PACKAGE}.core", f"{PACKAGE}.compat"),
+        exact=(f"{PACKAGE}.apis.command_line.main",),
+    ),
     f"{PACKAGE}.core": Rule(allowed=("torch",)),
     f"{PACKAGE}.retrofit": Rule(allowed=("torch", f"{PACKAGE}.core")),
     f"{PACKAGE}.models": Rule(

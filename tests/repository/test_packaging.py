@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "mmseg_pointrend"
@@ -147,6 +148,44 @@ def test_installed_wheel_loads_every_config(python, tmp_path):
     environment = python.parent.parent.resolve()
     assert Path(found["package"]).resolve().is_relative_to(environment)
     assert not Path(found["package"]).resolve().is_relative_to(ROOT)
+
+
+# A user's config, anywhere; random weights of it.
+USERS_CONFIG = """_base_ = (
+    "mmseg_pointrend::pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
+)
+model = dict(decode_head=dict(num_classes=3))
+"""
+SAVE_WEIGHTS = """
+import sys, torch
+from mmseg_pointrend.apis.configs import prepare_config
+from mmseg.registry import MODELS
+
+torch.save(dict(state_dict=MODELS.build(prepare_config(sys.argv[1]).model).state_dict()), "w.pth")
+"""
+COMPLETE = """
+PATH="$1:$PATH"
+eval "$(mmseg-pointrend --completion bash)"
+COMP_LINE="mmseg-pointrend test pointrend_r50_4xb4" COMP_POINT=39 COMP_TYPE=9
+_python_argcomplete mmseg-pointrend
+echo "${COMPREPLY[@]}"
+"""
+
+
+def test_the_installed_command(python, tmp_path):
+    """A config of a user's own, outside of any checkout, to a label map; a shell completes it."""
+    command = python.with_name("mmseg-pointrend")
+    for tool in Path(ROOT / "tools").rglob("*.py"):
+        assert f"  {tool.stem.replace('_', '-')} " in _run(command, "--help", cwd=tmp_path)
+    names = _run(command, "list-configs", "pointrend_r50*", cwd=tmp_path).split()
+    assert "pointrend_r50_4xb2-80k_cityscapes-512x1024" in names
+    (tmp_path / "mine.py").write_text(USERS_CONFIG, "utf-8")
+    Image.new("RGB", (53, 41)).save(tmp_path / "picture.png")
+    _run(python, "-I", "-c", SAVE_WEIGHTS, "mine.py", cwd=tmp_path)
+    _run(command, "predict", "mine.py", "w.pth", "picture.png", "--out", "l.png", cwd=tmp_path)
+    assert Image.open(tmp_path / "l.png").size == (53, 41)
+    found = _run("bash", "-c", COMPLETE, "bash", command.parent, cwd=tmp_path)
+    assert found.split() == ["pointrend_r50_4xb4-160k_ade20k-512x512"]
 
 
 def test_the_wheel_says_that_it_is_typed(wheel):

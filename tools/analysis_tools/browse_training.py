@@ -2,16 +2,16 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Draw what a config's training pipeline makes of pictures, and their labels "
         "painted over it."
     )
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or the name of a config")
     parser.add_argument("--out", required=True, metavar="DIR", help="for the pictures (JPEG)")
     parser.add_argument("--count", type=int, default=10, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of crops and colours; default: 0")

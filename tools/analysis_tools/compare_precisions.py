@@ -2,16 +2,16 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Predict a config's test pictures in float32 and as with --fold, --amp and "
         "--half of tools/predict.py: how many labels differ, and the mIoU of each."
     )
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or the name of a config")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--device", help="cpu, cuda or cuda:<number> (default: cuda if there)")
     add_config_options(parser)

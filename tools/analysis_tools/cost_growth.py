@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Measure time and memory from coarse logits to labels against output pixels, "
         "classes and points: labels rendered here, mmsegmentation's rendering, and the point head "
         "at every pixel. On the CPU, with random weights and logits made from a generated scene."

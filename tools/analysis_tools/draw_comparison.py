@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Draw what a PointRend model renders of its test data beside its coarse "
         "prediction, enlarged where they differ: a label map and the points of each step, or the "
         "masks of objects."

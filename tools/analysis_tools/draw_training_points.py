@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Draw a coarse prediction and the training points that each strategy of the "
         "paper's Fig. 5 chooses on it. By default the prediction is that of a generated scene; "
         "with --config, --checkpoint and --image it is a model's."

@@ -4,17 +4,17 @@ import argparse
 import json
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Count parameters, multiply-adds and activations, stage by stage, of one image "
         "in training and in rendering; of a detector's mask head, of a box, beside the paper's "
         "Table 2. Needs no weights, no data and no GPU."
     )
-    parser.add_argument("config", help="config file")
+    parser.add_argument("config", help="config file, or the name of a config")
     parser.add_argument(
         "--shape",
         nargs="+",

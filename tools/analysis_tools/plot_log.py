@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Plot losses and metrics against iterations.")
+    parser = ToolParser(description="Plot losses and metrics against iterations.")
     parser.add_argument("logs", nargs="+", help="work dirs, or scalars.json files in vis_data")
     parser.add_argument(
         "--keys", nargs="+", default=["loss"], help="what to plot, e.g. loss mIoU (default: loss)"
