@@ -2,12 +2,12 @@
 
 import argparse
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Train a point head on a model of mmsegmentation that stays as it is, and "
         "compare the model before and after: docs/retrofit.md."
     )
