@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import add_config_options, command_line_tool
+from mmseg_pointrend.apis.console import ToolParser, add_config_options, command_line_tool
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Train a model as its config says and, beside it, a point head for each form "
         "in which the picture can be a fine-grained map; test each of them."
     )
