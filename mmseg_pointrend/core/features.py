@@ -72,7 +72,7 @@ class PointFeatures:
                 for maps, one in zip(self.fine_maps, regions, strict=True)
             ]
             coarse = point_sample(self.coarse_map, points)
-        return torch.cat(fine, dim=1) if len(fine) > 1 else fine[0], coarse
+        return _join(fine), coarse
 
     def _of_images(self, points: Tensor) -> tuple[list[Tensor], Tensor]:
         """Read whole images; maps of which a point reads one place share the points."""
@@ -84,3 +84,13 @@ class PointFeatures:
             for maps in self.fine_maps
         ]
         return fine, coarse
+
+
+def _join(features: Sequence[Tensor]) -> Tensor:
+    """Put (N, C_i, P) features of points one after the other: (N, C, P)."""
+    if len(features) == 1:
+        return features[0]
+    if any(values.stride(1) == 1 < values.shape[1] for values in features):
+        # The channels of a point lie side by side, as a point head wants them: so they stay.
+        return torch.cat([values.transpose(1, 2) for values in features], dim=2).transpose(1, 2)
+    return torch.cat(list(features), dim=1)

@@ -104,6 +104,21 @@ def test_gradients_reach_the_maps() -> None:
     assert maps.grad.abs().sum() > 0 and coarse.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("num_images", [1, 2])
+def test_channels_of_joined_maps_lie_side_by_side_if_those_of_one_do(num_images: int) -> None:
+    one, other = random(num_images, 3, 8, 9), random(num_images, 5, 4, 7)
+    coarse, points = random(num_images, 2, 4, 4), random(num_images, 11, 2)
+    expected, _ = PointFeatures([one, other], coarse)(points)
+    assert expected.is_contiguous()
+    in_rows = one.contiguous(memory_format=torch.channels_last)
+    for maps, order in [([in_rows, other], [0, 1]), ([other, in_rows], [1, 0])]:
+        found, _ = PointFeatures(maps, coarse)(points)
+        assert found.transpose(1, 2).is_contiguous()
+        parts = found.split([maps[0].shape[1], maps[1].shape[1]], dim=1)
+        joined = torch.cat([parts[number] for number in order], dim=1)
+        torch.testing.assert_close(joined, expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("num_images", [1, 3])
 def test_no_map_is_copied_for_a_box(num_images: int) -> None:
     class Largest(TorchDispatchMode):
