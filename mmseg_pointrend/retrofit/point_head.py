@@ -34,9 +34,9 @@ class PointHead(nn.Module):
             raise ValueError(f"num_layers must be >= 0, got {num_layers}")
         widths = [fine_channels, *[channels] * num_layers]
         self.hidden = nn.ModuleList(
-            nn.Conv1d(width + num_logits, channels, kernel_size=1) for width in widths[:-1]
+            nn.Linear(width + num_logits, channels) for width in widths[:-1]
         )
-        self.last = nn.Conv1d(widths[-1] + num_logits, num_logits, kernel_size=1)
+        self.last = nn.Linear(widths[-1] + num_logits, num_logits)
         # As in mmsegmentation and detectron2.
         nn.init.normal_(self.last.weight, std=0.01)
         if self.last.bias is not None:
@@ -52,7 +52,8 @@ class PointHead(nn.Module):
         Returns:
             (N, K, P), logits.
         """
-        x = fine
+        # Rows of points, of which matrices are the faster form of convolutions of kernel 1.
+        x, coarse = fine.transpose(1, 2), coarse.transpose(1, 2)
         for layer in self.hidden:
-            x = torch.relu(layer(torch.cat([x, coarse], dim=1)))
-        return self.last(torch.cat([x, coarse], dim=1))
+            x = torch.relu(layer(torch.cat([x, coarse], dim=2)))
+        return self.last(torch.cat([x, coarse], dim=2)).transpose(1, 2)

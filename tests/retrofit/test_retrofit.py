@@ -23,8 +23,8 @@ def retrofit(**settings: object) -> Retrofit:
 def test_the_example_says_classes_channels_and_stride() -> None:
     model = Retrofit(small_network(), read_maps, torch.zeros(2, 3, 45, 70))
     assert model.subdivision == Subdivision(steps=3, num_points=1 / 16)
-    assert model.point_head.hidden[0].in_channels == 8 + 27 + 3
-    assert model.point_head.last.out_channels == 3
+    assert model.point_head.hidden[0].in_features == 8 + 27 + 3
+    assert model.point_head.last.out_features == 3
 
 
 def test_labels_are_those_of_the_logits() -> None:
