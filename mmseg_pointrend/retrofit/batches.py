@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-#: (N, 3, H, W) images and their (N, H, W) labels.
-Batch = tuple[Tensor, Tensor]
+#: (N, 3, H, W) images, or what a network has made of them, and their (N, H, W) labels.
+Batch = tuple[Any, Tensor]
 
 #: What no batch is.
 _END: Any = object()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,25 @@ from mmseg_pointrend.retrofit.point_head import PointHead
 
 #: A map (N, C, h, w), or the pixels around a point of one.
 FineMap = Tensor | Neighborhood
+
+
+class Maps(NamedTuple):
+    """What a network computes of N images.
+
+    Attributes:
+        coarse: (N, K, h, w), logits.
+        fine: fine-grained maps.
+    """
+
+    coarse: Tensor
+    fine: list[FineMap]
+
+    def to(self, device: torch.device | str) -> "Maps":
+        """Put them on a device."""
+        fine = [changed(one, lambda values: values.to(device)) for one in self.fine]
+        return Maps(self.coarse.to(device), fine)
+
+
 #: (network, (N, 3, H, W) images) -> (N, K, h, w) coarse logits, fine-grained maps.
 ReadMaps = Callable[[nn.Module, Tensor], tuple[Tensor, Sequence[FineMap]]]
 
@@ -137,7 +156,7 @@ class Retrofit(nn.Module):
 
     def predict_training_points(
         self,
-        images: Tensor,
+        images: Tensor | Maps,
         labels: Tensor,
         training_points: TrainingPoints,
         generator: torch.Generator | None = None,
@@ -145,7 +164,7 @@ class Retrofit(nn.Module):
         """Choose points and predict them, with a gradient for the point head.
 
         Args:
-            images: (N, 3, H, W).
+            images: (N, 3, H, W), or their maps, see `KeptMaps`.
             labels: (N, H', W'), integers, of the same pictures; the size may be another one.
             training_points: how many, and which.
             generator: source of randomness; torch's global one by default.
@@ -157,14 +176,14 @@ class Retrofit(nn.Module):
             ValueError: for shapes that do not fit.
         """
         check_shape("labels", labels, "(N, H, W)")
-        coarse, fine = self.maps(images)
+        coarse, fine = images if isinstance(images, Maps) else self.maps(images)
         margin = self.subdivision.margin
         points = select_training_points(coarse, training_points, margin, generator)
         return self._predict_points(fine, coarse)(points), label_sample(labels, points)
 
     def loss(
         self,
-        images: Tensor,
+        images: Tensor | Maps,
         labels: Tensor,
         training_points: TrainingPoints,
         class_weights: Sequence[float] | None = None,
@@ -186,7 +205,7 @@ class Retrofit(nn.Module):
     # ---- shared ----------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def maps(self, images: Tensor) -> tuple[Tensor, list[FineMap]]:
+    def maps(self, images: Tensor) -> Maps:
         """Run the network: (N, 3, H, W) images -> (N, K, h, w) coarse logits, fine-grained maps.
 
         Raises:
@@ -213,11 +232,18 @@ class Retrofit(nn.Module):
                 )
         if not fine:
             raise ValueError("read_maps must return at least one fine-grained map, got none")
-        return coarse, list(fine)
+        return Maps(coarse, list(fine))
 
     def _predict_points(self, fine: Sequence[FineMap], coarse: Tensor) -> PredictPoints:
         features = PointFeatures(fine, coarse)
         return lambda points: self.point_head(*features(points))
+
+
+def changed(features: FineMap, change: Callable[[Tensor], Tensor]) -> FineMap:
+    """Change the values of a map, or of the one that neighbourhoods are of."""
+    if isinstance(features, Neighborhood):
+        return Neighborhood(change(features.maps), features.kernel_size)
+    return change(features)
 
 
 def _map_of(features: Any) -> Any:

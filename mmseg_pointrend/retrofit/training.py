@@ -11,7 +11,7 @@ from torch import Tensor
 from mmseg_pointrend.core import TrainingPoints
 from mmseg_pointrend.core.shapes import is_integer
 from mmseg_pointrend.retrofit.batches import Batch, endless, mixed_seed
-from mmseg_pointrend.retrofit.retrofit import Retrofit
+from mmseg_pointrend.retrofit.retrofit import Maps, Retrofit
 
 #: Power of the learning rate's decline (DeepLab's "poly" policy, as in the paper's sec. 5).
 _POLY_POWER = 0.9
@@ -146,7 +146,8 @@ class HeadTraining:
         Between two of them `state_dict` may be saved.
 
         Args:
-            batches: (N, 3, H, W) images and (N, H', W') integer labels; see `batches.endless`.
+            batches: (N, 3, H, W) images, or their maps (`KeptMaps`), and (N, H', W') integer
+                labels; see `batches.endless`.
 
         Yields:
             a record of each iteration.
@@ -163,7 +164,7 @@ class HeadTraining:
             self.model.train()
             yield self._step(*batch)
 
-    def _step(self, images: Tensor, labels: Tensor) -> TrainingStep:
+    def _step(self, images: Tensor | Maps, labels: Tensor) -> TrainingStep:
         settings, device = self.settings, next(self.model.point_head.parameters()).device
         generator = torch.Generator(device)
         generator.manual_seed(mixed_seed(settings.seed, self.iteration))

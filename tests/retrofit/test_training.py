@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from mmseg_pointrend.core import TrainingPoints
-from mmseg_pointrend.retrofit import HeadTraining, Retrofit, TrainingSettings
+from mmseg_pointrend.retrofit import HeadTraining, KeptMaps, Retrofit, TrainingSettings
 from tests.retrofit.networks import bars, read_maps, small_network
 
 EXAMPLE = torch.zeros(1, 3, 64, 64)
@@ -91,6 +91,19 @@ def test_class_weights_and_ignored_labels_count() -> None:
 
     assert loss(labels, [1.0, 0.0, 0.0], 255) == pytest.approx(loss(only_first, None, 9), rel=1e-5)
     assert loss(labels, None, 255) != pytest.approx(loss(only_first, None, 9), rel=1e-5)
+
+
+def test_kept_maps_are_those_of_the_pictures() -> None:
+    """The same training but for rounding, without asking the network again."""
+    model, pictures = build(), list(zip(*bars(6), strict=True))
+    expected = [step.loss for step in HeadTraining(model, SETTINGS).steps(DataLoader(pictures, 2))]
+    again = build()
+    kept = KeptMaps(again, pictures, torch.float32)
+    again.read_maps = None
+    batches = DataLoader(kept, 2, collate_fn=kept.collate)
+    found = [step.loss for step in HeadTraining(again, SETTINGS).steps(batches)]
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert KeptMaps(build(), pictures)[0][0].fine[1].maps.dtype == torch.float16
 
 
 def test_progress_is_told() -> None:
