@@ -1,4 +1,4 @@
-# Ten minutes on one core: heads from random weights, a backbone that knows ImageNet.
+# About ten minutes on one core: heads from random weights, a backbone that knows ImageNet.
 _base_ = "./schedule_1k.py"
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3), paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.1)})
