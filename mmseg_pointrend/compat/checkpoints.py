@@ -30,6 +30,8 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from mmseg_pointrend.compat.safetensors_files import is_safetensors, read_safetensors
+
 MapLocation = str | torch.device | dict[str, str] | Callable[..., Any] | None
 
 # Both environment variables are torch's own (torch/serialization.py, torch.load).
@@ -83,8 +85,8 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
     """Load a checkpoint file; `~` is expanded.
 
     Args:
-        filename: the file that `torch.save` wrote.
-        map_location: as for `torch.load`.
+        filename: the file that `torch.save` wrote; or one of safetensors, by its ending.
+        map_location: as for `torch.load`; what is in a file of safetensors comes to the CPU.
 
     Returns:
         what was saved, usually a dict.
@@ -100,6 +102,8 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         raise FileNotFoundError(f"{path} is a folder; name the checkpoint file in it.")
     if not path.is_file():
         raise FileNotFoundError(f"Checkpoint file {path} does not exist.")
+    if is_safetensors(path):
+        return read_safetensors(path)
     _check_container(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
