@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, checkpoint = save_weights(NAME, {}, folder)
     weights = torch.load(checkpoint, weights_only=True)["state_dict"]
     meta = dict(
-        iter=1000, epoch=0, seed=7, cfg="work_dir = '/home/somebody/work'", experiment_name="mine",
+        iter=1000, epoch=0, seed=0, cfg="work_dir = '/home/somebody/work'", experiment_name="mine",
         dataset_meta=dict(classes=("a", "b"), palette=[(1, 2, 3), (4, 5, 6)]),
     )  # fmt: skip
     state = {0: dict(exp_avg=torch.randn(300_000))}
@@ -62,7 +62,7 @@ def test_the_files(published, run: Path) -> None:
     assert found["state_dict"].keys() == expected.keys()
     assert all(torch.equal(found["state_dict"][name], expected[name]) for name in expected)
     assert found["meta"]["dataset_meta"]["classes"] == ["a", "b"]
-    assert found["meta"]["trained"] == dict(iter=1000, seed=7)
+    assert found["meta"]["trained"] == dict(iter=1000, epoch=0, seed=0)
     assert "somebody" not in str(found["meta"])
     assert pth.stat().st_size < (run / "weights.pth").stat().st_size - 1_000_000
     again = publish(NAME, run / "weights.pth", published.card.parent, safetensors=True)
@@ -94,7 +94,8 @@ def test_the_card(published) -> None:
     assert f"# {NAME}" in card and f'"{published.weights[0].name}"' in card
     assert "| Classes | 9: road, " in card
     assert "| Model | PointRend, PointRendHead, ResNet" in card
-    assert "DemoScenesDataset" in card and "1000 of 1000 iterations, 4 pictures a process" in card
+    assert "| Trained on | DemoScenesDataset (demo_scenes) |" in card and "seed 0 |" in card
+    assert "1000 of 1000 iterations, 4 pictures a process" in card
     assert "by the training's validation, step 1000" in card
     assert "| mIoU | 50.5 |" in card and "| mIoU_2px | 31 |" in card
     assert "not measured." not in card.partition("## Limits")[0]
@@ -110,7 +111,7 @@ def test_the_config_stands_alone(published) -> None:
 
 def test_metrics(run: Path, tmp_path: Path) -> None:
     assert find_metrics(run / "weights.pth", dict(iter=900)).values == dict(mIoU=40.25)
-    assert not find_metrics(run / "weights.pth", dict(iter=1)).values
+    assert not find_metrics(run / "weights.pth", dict(iter=1, epoch=0, seed=900)).values
     assert not find_metrics(tmp_path / "weights.pth", {}).values
     file = tmp_path / "m.json"
     file.write_text('{"mIoU": 3, "time": 1.0, "data_time": 1, "nothing": NaN, "name": "x"}')

@@ -99,7 +99,7 @@ def _meta_of(meta: dict, name: str) -> dict:
     """Keep what says where weights come from: plain data, no paths and no settings of a machine."""
     classes = (meta.get("dataset_meta") or {}).get("classes") or ()
     palette = (meta.get("dataset_meta") or {}).get("palette") or ()
-    trained = {key: meta[key] for key in ("iter", "epoch", "seed", "time") if meta.get(key)}
+    trained = {key: meta[key] for key in ("iter", "epoch", "seed", "time") if key in meta}
     return dict(
         config_name=name,
         dataset_meta=dict(classes=list(classes), palette=[list(color) for color in palette]),

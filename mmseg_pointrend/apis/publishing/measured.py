@@ -56,6 +56,8 @@ def find_metrics(checkpoint: str | Path, trained: dict) -> Metrics:
     Returns:
         the newest log's numbers; none if no log has any.
     """
+    # A validation counts iterations, or, where its training does, epochs.
+    steps = {trained[key] for key in ("iter", "epoch") if trained.get(key)}
     logs = Path(checkpoint).parent.glob("*/vis_data/scalars.json")
     for log in sorted(logs, reverse=True):
         for line in reversed(log.read_text("utf-8").splitlines()):
@@ -64,8 +66,7 @@ def find_metrics(checkpoint: str | Path, trained: dict) -> Metrics:
             except ValueError:  # the end of a log whose training was killed
                 continue
             values = _numbers(found)
-            # A validation counts iterations, or, where its training does, epochs.
-            if found.get("step") in trained.values() and values and "loss" not in found:
+            if found.get("step") in steps and values and "loss" not in found:
                 return Metrics(values, f"by the training's validation, step {found['step']}")
     return NOTHING
 

@@ -99,8 +99,14 @@ def _limits(facts: dict, metrics: Metrics) -> str:
 
 def _data_of(config: Config, split: str) -> str:
     dataset = (config.get(f"{split}_dataloader") or {}).get("dataset")
-    names = map(type_name, innermost_datasets(dataset)) if dataset else ()
-    return ", ".join(dict.fromkeys(names)) or _UNKNOWN
+    leaves = innermost_datasets(dataset) if dataset else ()
+    return ", ".join(dict.fromkeys(map(_name_of_data, leaves))) or _UNKNOWN
+
+
+def _name_of_data(leaf: dict) -> str:
+    """Name a data set's class and its folder, but not where on a machine that is."""
+    folder = Path(leaf.get("data_root") or "").name
+    return f"{type_name(leaf)} ({folder})" if folder else type_name(leaf)
 
 
 def _training_of(config: Config, trained: dict) -> str:
