@@ -43,7 +43,11 @@ def parse_args() -> argparse.Namespace:
     add("--device", default="cpu", help="cpu, cuda or cuda:<number> (default: %(default)s)")
     add("--threads", type=int, help="threads of the CPU (default: as torch chooses)")
     add("--amp", action="store_true", help="mixed precision")
-    add("--compile", action="store_true", help="compile backbone, neck and coarse head")
+    add(
+        "--compile",
+        action="store_true",
+        help="compile backbone, neck and coarse head; with --count: what compiled rendering stores",
+    )
     add(
         "--channels-last",
         choices=["auto", "on", "off"],

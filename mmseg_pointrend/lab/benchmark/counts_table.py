@@ -48,10 +48,25 @@ def format_counts(report: dict) -> str:
             "  counted on the CPU, nothing was timed",
             "",
             *count_lines(report["models"]),
+            *_compiled_lines(report.get("compiled")),
             "",
             *UNSEEN,
         ]
     )
+
+
+def _compiled_lines(compiled: dict | None) -> list[str]:
+    """Say what compiled rendering stores."""
+    if compiled is None:
+        return []
+    stored, allocated, largest = (
+        f"{compiled[name] / MIB:.0f} MiB" for name in ("stored", "allocated", "largest")
+    )
+    return [
+        "",
+        f"Rendering as torch.compile writes it for this CPU: {stored} stored, in buffers of",
+        f"{allocated} together, of which the largest has {largest}.",
+    ]
 
 
 def count_lines(models: Mapping[str, Mapping[str, dict]]) -> list[str]:

@@ -8,12 +8,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
 from mmseg_pointrend.lab.benchmark.augmented import (
     AugmentedPrediction,
     build_augmented,
     feature_shapes,
 )
 from mmseg_pointrend.lab.benchmark.benchmark import describe_logits
+from mmseg_pointrend.lab.benchmark.inputs import Scenes
+from mmseg_pointrend.lab.benchmark.models import build_models
 from mmseg_pointrend.lab.benchmark.settings import (
     Settings,
     complete_settings,
@@ -27,6 +33,7 @@ from mmseg_pointrend.lab.benchmark.workloads import (
     build_works,
     stages_of,
 )
+from mmseg_pointrend.lab.counting.compiled_storage import CompiledStorage, compiled_storage
 from mmseg_pointrend.lab.counting.device_counter import DeviceCounter, DeviceWork
 from mmseg_pointrend.lab.counting.pretended_device import DEVICE
 
@@ -85,7 +92,7 @@ def count_work(settings: Settings) -> dict:
 
     Returns:
         `settings`, `logits` in words, and `models`: for each its stages, and of each what
-        `DeviceWork` holds.
+        `DeviceWork` holds. With `compile` also `compiled`: the `CompiledStorage` of our rendering.
 
     Raises:
         FileNotFoundError: if there is no such config or checkpoint.
@@ -103,7 +110,29 @@ def count_work(settings: Settings) -> dict:
             replace(settings, device=str(DEVICE)), config, lambda _: StageCounter(counter)
         )
         models = {name: _count(work) for name, work in works.items()}
-    return dict(settings=asdict(settings), logits=describe_logits(settings), models=models)
+    report = dict(settings=asdict(settings), logits=describe_logits(settings), models=models)
+    if settings.compile:
+        report["compiled"] = asdict(_compile_rendering(settings, config))
+    return report
+
+
+def _compile_rendering(settings: Settings, config: Config) -> CompiledStorage:
+    """Compile what makes labels of feature maps and coarse logits, the dense way, for the CPU."""
+    settings = replace(settings, versus=None, compile=False)
+    model, scenes = build_models(settings, config)["ours"], Scenes(settings, config)
+    head = model.decode_head
+    head.label_rendering = "dense"
+    images, metas = scenes.images(0), [sample.metainfo for sample in scenes.samples(0)]
+    with torch.no_grad():
+        features = model.extract_feat(images)
+        coarse = head.coarse_prediction(features)
+    if settings.logits != "model":
+        coarse = scenes.coarse_logits(0, coarse)
+
+    def label(coarse: Tensor, *features: Tensor) -> list[Tensor]:
+        return head.predict_labels(features, metas, settings.shape, coarse_logits=coarse)
+
+    return compiled_storage(label, coarse, *features)
 
 
 def check_countable(settings: Settings) -> None:
@@ -112,9 +141,12 @@ def check_countable(settings: Settings) -> None:
     Raises:
         ValueError: naming it.
     """
-    for name in ("amp", "compile"):
-        if getattr(settings, name):
-            raise ValueError(f"{name} is not counted; leave it out of a count")
+    if settings.amp:
+        raise ValueError("amp is not counted; leave it out of a count")
+    if settings.compile and (settings.train or settings.tta or settings.boxes):
+        raise ValueError(
+            "of what is compiled the rendering of labels is counted: leave out compile"
+        )
     if settings.device != "cpu":
         raise ValueError(f"a count needs no device={settings.device!r}: leave device out")
 

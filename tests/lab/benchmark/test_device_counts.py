@@ -1,16 +1,22 @@
 """What a GPU would be asked to do: ours beside mmsegmentation's, with upper bounds."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from mmseg_pointrend.lab.benchmark import augmented
+from mmseg_pointrend.lab.benchmark import augmented, device_counts
+from mmseg_pointrend.lab.benchmark.counts_table import format_counts
 from mmseg_pointrend.lab.benchmark.device_counts import StageCounter, count_work
-from mmseg_pointrend.lab.benchmark.settings import Settings
+from mmseg_pointrend.lab.benchmark.settings import Settings, complete_settings, load_model_config
+from mmseg_pointrend.lab.benchmark.stages import StageClock
+from mmseg_pointrend.lab.benchmark.workloads import build_works
+from mmseg_pointrend.lab.counting.compiled_storage import CompiledStorage
 from mmseg_pointrend.lab.counting.device_counter import DeviceCounter
 from mmseg_pointrend.lab.counting.pretended_device import DEVICE
 from tests.repository.test_configs import ROOT
@@ -113,13 +119,32 @@ def test_stages_are_told_apart() -> None:
     ("change", "message"),
     [
         (dict(amp=True), "amp is not counted"),
-        (dict(compile=True), "compile is not counted"),
+        (dict(compile=True, train=True), "rendering of labels is counted: leave out compile"),
         (dict(device="cuda"), "a count needs no device='cuda'"),
     ],
 )
 def test_what_cannot_be_counted_is_named(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         count_work(replace(ODD, **change))
+
+
+def test_what_is_compiled_are_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the compiler runs what it is given: the labels of the sparse way."""
+    found = []
+
+    def storage(function: Callable, *args: Tensor) -> CompiledStorage:
+        found.extend(function(*args))
+        return CompiledStorage(stored=3 << 20, allocated=2 << 20, largest=1 << 20)
+
+    monkeypatch.setattr(device_counts, "compiled_storage", storage)
+    settings = complete_settings(replace(ODD, versus=None, compile=True))
+    report = count_work(settings)
+    assert "3 MiB stored, in buffers of" in format_counts(report)
+    plain = replace(settings, compile=False)
+    work = build_works(plain, load_model_config(plain), StageClock)["ours"]
+    work.prepare(0)
+    (sample,) = work.run()
+    assert torch.equal(found[0], sample.pred_sem_seg.data[0].to(found[0].dtype))
 
 
 def test_the_table(call_tool, tmp_path: Path) -> None:
