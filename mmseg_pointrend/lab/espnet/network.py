@@ -27,6 +27,7 @@ class Convolution(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) maps."""
         return self.conv(x)
 
 
@@ -38,6 +39,7 @@ class Activation(nn.Module):
         self.bn, self.act = nn.BatchNorm2d(channels, eps=EPSILON), nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise and activate (N, C, H, W) maps."""
         return self.act(self.bn(x))
 
 
@@ -49,6 +51,7 @@ class ActivatedConvolution(Convolution):
         self.bn, self.act = nn.BatchNorm2d(out, eps=EPSILON), nn.PReLU(out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve, normalise and activate (N, C, H, W) maps."""
         return self.act(self.bn(self.conv(x)))
 
 
@@ -68,6 +71,7 @@ class EfficientPyramid(nn.Module):
             self.add_module(name, Convolution(width, own, 3, rate=rate))
 
     def merged(self, x: Tensor) -> Tensor:
+        """Give the merged maps, not normalised: (N, C, H, W) -> (N, out, h, w)."""
         reduced = self.c1(x)
         first, *others = (getattr(self, name)(reduced) for name in DILATIONS)
         for number in range(1, len(others)):
@@ -83,6 +87,7 @@ class Downsampling(EfficientPyramid):
         self.bn, self.act = nn.BatchNorm2d(out, eps=EPSILON), nn.PReLU(out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Halve (N, C, H, W) maps."""
         return self.act(self.bn(self.merged(x)))
 
 
@@ -95,6 +100,7 @@ class Block(EfficientPyramid):
         self.is_residual = channels == out
 
     def forward(self, x: Tensor) -> Tensor:
+        """Change (N, C, H, W) maps."""
         merged = self.merged(x)
         return self.bn(merged + x if self.is_residual else merged)
 
