@@ -33,7 +33,8 @@ def check_shape(name: str, values: Tensor, layout: str) -> None:
 
 def check_same_first(name: str, values: Tensor, other_name: str, other: Tensor) -> None:
     """Raise ValueError unless two tensors have as many regions or images."""
-    if len(values) != len(other):
+    # Not by `len`, by which a tracer takes a batch to have always this size.
+    if values.shape[0] != other.shape[0]:
         raise ValueError(
             f"{name} and {other_name} must have the same N, got {tuple(values.shape)} and "
             f"{tuple(other.shape)}"

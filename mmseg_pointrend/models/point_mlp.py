@@ -89,7 +89,7 @@ class PointMLP(BaseModule):
         Returns:
             (N, K, P), logits; (N, 1, P) for single classes.
         """
-        shape = (len(fine), fine.shape[2])
+        shape = (fine.shape[0], fine.shape[2])
         # Points are read in float32 even for a model in half precision.
         dtype = self.fc_seg.weight.dtype
         x, coarse = (values.transpose(1, 2).flatten(0, 1).to(dtype) for values in (fine, coarse))

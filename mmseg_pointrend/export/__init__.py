@@ -1,0 +1,9 @@
+"""Models as graphs that need none of their code: from pictures to labels, rendering included.
+
+- `pictures`: what happens to a picture before the network sees it, as part of the graph.
+- `rendering`: adaptive subdivision whose operators are the same for pictures of any size.
+- `labels`: a segmentor as a module from pictures to labels.
+- `tracing`: such a module as a `torch.export` program.
+- `onnx_file`: the program as an ONNX file, with what its user must know, and how it is run.
+- `agreement`: how many labels of an exported model are not those of the model it was made from.
+"""
