@@ -3,12 +3,17 @@
 import argparse
 from pathlib import Path
 
-from mmseg_pointrend.apis.console import add_config_options, add_unset_option, command_line_tool
+from mmseg_pointrend.apis.console import (
+    ToolParser,
+    add_config_options,
+    add_unset_option,
+    command_line_tool,
+)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
+    parser = ToolParser(
         description="Write a model as a file that runs without this project: pictures in, labels "
         "out, rendering included. Its labels are then compared with those of torch."
     )

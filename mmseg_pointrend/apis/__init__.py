@@ -7,6 +7,7 @@
 - `prediction`: predict an image file of any size, or very many, into files.
 - `publishing`: weights, config and card of a model, to be given away.
 - `command_line`: all tools by one command, `mmseg-pointrend`.
+- `exporting`: a config's model as a file that runs without this project.
 - `models`: a config's model with its weights.
 - `tasks`: what is different for semantic and for instance segmentation.
 - `configs`: load a config, fit it to the machine, check it and its data before work starts.

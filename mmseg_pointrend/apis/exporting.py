@@ -13,12 +13,12 @@ from mmseg_pointrend.apis.tasks import refuse_instances
 from mmseg_pointrend.export.agreement import Agreement, compare
 from mmseg_pointrend.export.description import describe
 from mmseg_pointrend.export.labels import GraphSettings, LabelGraph
-from mmseg_pointrend.export.onnx_file import OPSET, OnnxModel, write_onnx
+from mmseg_pointrend.export.onnx_file import OPSET, OnnxModel, check_opset, write_onnx
 from mmseg_pointrend.export.packages import require
 from mmseg_pointrend.export.pictures import PictureFormat
-from mmseg_pointrend.export.torch_file import read_program, write_program
+from mmseg_pointrend.export.torch_file import check_ending, read_program, write_program
 from mmseg_pointrend.export.tracing import Sizes, example, trace
-from mmseg_pointrend.inference.palettes import classes_of, palette_of
+from mmseg_pointrend.inference.palettes import class_names_of, palette_of
 
 __all__ = ["Exported", "GraphSettings", "PictureFormat", "Sizes", "export"]
 
@@ -85,6 +85,9 @@ def export(
     path = Path(out or f"{Path(config_path).stem}{ENDINGS[format]}")
     if format == "onnx":
         require("onnx", "onnxscript", "onnxruntime")
+        check_opset(opset)
+    else:
+        check_ending(path)
     _require_writable(path)
     config = prepare_config(config_path, options=options)
     refuse_instances(config, "exporting labels")
@@ -93,7 +96,8 @@ def export(
     with _told(say, "traced"):
         program = trace(graph, sizes)
     palette = palette_of(config, model.num_classes)
-    metadata = describe(graph, sizes, Path(config_path).stem, classes_of(config), palette)
+    names = class_names_of(config, model.num_classes)
+    metadata = describe(graph, sizes, Path(config_path).stem, names, palette)
     with _told(say, "written"):
         if format == "onnx":
             files = write_onnx(program, path, graph.output_names, metadata, opset, external_data)

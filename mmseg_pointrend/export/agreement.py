@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmseg_pointrend.core import Resize, subdivide
+from mmseg_pointrend.core import Resize
 from mmseg_pointrend.export.labels import LabelGraph
 
 #: Margins that differ by less, as a share of the largest logit, are equal: what the sums of a
@@ -92,7 +92,8 @@ def undecided(graph: LabelGraph, pictures: Tensor) -> Tensor:
         side = (step.logits.shape[2], step.logits.shape[3])
         margins = head.margin(Resize(*side).apply(before))
         last = margins.flatten(1).gather(1, step.indices).amax(1)[:, None, None]
-        tie = ((margins - last).abs() <= limit) | ((margins - head.subdivision.max_margin).abs() <= limit)
+        edge = torch.minimum((margins - last).abs(), (margins - head.subdivision.max_margin).abs())
+        tie = edge <= limit
         near = torch.maximum(F.interpolate(near, size=side), tie[:, None].to(near.dtype))
         # What the next step interpolates from.
         near = F.max_pool2d(near, 3, stride=1, padding=1)

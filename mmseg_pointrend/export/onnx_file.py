@@ -55,8 +55,7 @@ def write_onnx(
         OSError: if the files cannot be written.
     """
     require("onnx", "onnxscript")
-    if opset not in OPSETS:
-        raise ValueError(f"opset must be from {OPSETS.start} to {OPSETS.stop - 1}, got {opset}")
+    check_opset(opset)
     path = Path(os.path.realpath(path))
     _require_folder(path)
     with _quiet():
@@ -73,6 +72,20 @@ def write_onnx(
     model.metadata_props.update(metadata)
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values())
     return _write(found, path, external_data or weights > _MOST_INSIDE)
+
+
+def check_opset(opset: int) -> None:
+    """Raise ValueError for an opset that graphs are not written in."""
+    if opset not in OPSETS:
+        raise ValueError(f"opset must be from {OPSETS.start} to {OPSETS.stop - 1}, got {opset}")
+
+
+def _require_folder(path: Path) -> None:
+    """Make the folder of a file, before minutes of work."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _name_axes(model: Any) -> None:
@@ -119,9 +132,7 @@ class OnnxModel:
         ValueError: for a file that ONNX Runtime does not take.
     """
 
-    def __init__(
-        self, path: str | Path, threads: int = 0, providers: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, path: str | Path, threads: int = 0, providers: tuple[str, ...] = ()) -> None:
         (runtime,) = require("onnxruntime")
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -54,8 +54,8 @@ def smallest(values: Tensor, count: int, most_at_once: int | None = None) -> Ten
     Args:
         values: (N, M), not infinite.
         count: how many.
-        most_at_once: the largest k of a top-k; TensorRT has none above 3840. More are found round by
-            round: the values that are chosen are struck out, and the next ones are looked for.
+        most_at_once: the largest k of a top-k; TensorRT has none above 3840. More are found round
+            by round: the values that are chosen are struck out, and the next ones looked for.
 
     Returns:
         (N, count), the smallest first; where there are fewer than `count`, the last one of the M

@@ -31,11 +31,16 @@ def write_program(
         ValueError: for another ending, which `torch.export.load` would not take.
         OSError: if it cannot be written.
     """
-    if Path(path).suffix != ".pt2":
-        raise ValueError(f"a program of torch.export is a file *.pt2, got {path}")
+    check_ending(path)
     with whole_file(path) as file:
         torch.export.save(program, file, extra_files={_METADATA: json.dumps(dict(metadata))})
     return [Path(path)]
+
+
+def check_ending(path: str | Path) -> None:
+    """Raise ValueError for a name of a file that `torch.export.load` would not take."""
+    if Path(path).suffix != ".pt2":
+        raise ValueError(f"a program of torch.export is a file *.pt2, got {path}")
 
 
 def read_program(path: str | Path) -> Callable[[Tensor], tuple[Tensor, ...]]:

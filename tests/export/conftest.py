@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from torch.export import ExportedProgram
 
 from mmseg_pointrend.export.labels import GraphSettings, LabelGraph

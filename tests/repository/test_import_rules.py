@@ -100,6 +100,10 @@ RULES = {
             HEAD_CLASS,
         )
     ),
+    # It is given a model that is built, and asks what parts it has.
+    f"{PACKAGE}.export": Rule(
+        allowed=(f"{PACKAGE}.core", f"{PACKAGE}.compat", "torch", f"{PACKAGE}.__version__"),
+    ),
     # Models come from the registry; `import mmseg_pointrend.models` fills it, and is all of it.
     f"{PACKAGE}.apis": Rule(never=(*BUILT_MODELS, rf"{PACKAGE}\.lab")),
     # PointRend for mmdet's detectors: what it takes of the models is the point head and the checks.
