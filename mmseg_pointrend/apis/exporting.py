@@ -118,11 +118,11 @@ def export(
 
 def _require_writable(path: Path) -> None:
     """Find out before minutes of work whether a file can be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path.parent)) from error
+        raise ValueError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager
