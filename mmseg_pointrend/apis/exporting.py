@@ -76,8 +76,8 @@ def export(
     Raises:
         FileNotFoundError: if the config or the checkpoint does not exist.
         ImportError: without the packages that the format needs.
-        ValueError: for settings out of range, or a model that cannot be exported.
-        OSError: if the file cannot be written.
+        ValueError: for settings out of range, a model that cannot be exported, or a file that
+            cannot be written.
     """
     if format not in ENDINGS:
         raise ValueError(f"format must be one of {list(ENDINGS)}, got {format!r}")
