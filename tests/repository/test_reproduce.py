@@ -18,7 +18,7 @@ SEEDS = {0, 1, 2}
 NAMES = fitting_sweeps(shipped_config(DEFAULT_CONFIG))
 #: Data -> the sweeps of instance masks on it; the folder of its results is named for it.
 INSTANCES = {
-    "scenes": ("mask-heads", "resolution-and-points"),
+    "scenes": ("mask-heads", "resolution-and-points", "strategies"),
     "pedestrians": ("mask-heads", "resolution-and-points", "strategies"),
     "nuclei": ("mask-heads", "resolution-and-points"),
 }
