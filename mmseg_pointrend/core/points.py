@@ -193,7 +193,8 @@ def pixel_centers(indices: Tensor, size: tuple[int, int], dtype: torch.dtype) ->
     check_shape("indices", indices, "(N, P)")
     height, width = size
     y = indices.div(width, rounding_mode="floor")
-    x = indices - y * width  # not by %, which ONNX has not for a width that is not known
+    # Not by %, which ONNX has not for a width that is not known.
+    x = torch.sub(indices, y, alpha=width)
     if dtype != torch.get_default_dtype():
         # Otherwise the sums below are of that type by themselves.
         x, y = x.to(dtype), y.to(dtype)

@@ -1,13 +1,22 @@
 """Exporting takes seconds: what tests look at is exported once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mmengine.registry import DefaultScope
 from torch.export import ExportedProgram
 
 from mmseg_pointrend.export.labels import GraphSettings, LabelGraph
 from mmseg_pointrend.export.tracing import Sizes, trace
 from tests.export.graphs import small_graph
+
+
+@pytest.fixture(autouse=True)
+def scope() -> Iterator[None]:
+    """Types are mmsegmentation's, whatever other tests of this process have built."""
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 @pytest.fixture(scope="session")

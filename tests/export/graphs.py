@@ -2,6 +2,7 @@
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 from mmseg_pointrend.export.labels import GraphSettings, LabelGraph
@@ -20,7 +21,8 @@ def small_graph(
 
 
 def graph_of(config: ConfigDict, settings: GraphSettings | None = None) -> LabelGraph:
-    model = MODELS.build(config).eval()
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        model = MODELS.build(config).eval()
     for parameter in model.decode_head.parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.3)

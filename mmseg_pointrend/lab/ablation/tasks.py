@@ -91,7 +91,12 @@ SEMANTIC = SweptTask(
         "loss_point",
     ),
     switch="model.predict_coarse",
-    others=("model.predict_logits", "model.predict_coarse", "model.output_scale"),
+    others=(
+        "model.predict_logits",
+        "model.predict_coarse",
+        "model.output_scale",
+        "model.freeze_base",
+    ),
     headline="mIoU",
     unit=1,
     measure=_measure_labels,

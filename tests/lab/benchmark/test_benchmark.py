@@ -63,7 +63,8 @@ def test_every_config(name: str, no_memory: None) -> None:
     versus = None
     if pointrend:
         # mmsegmentation's PointRend has no single logit for two classes.
-        versus = "coarse" if "my-dataset" in name or "unet" in name else "upstream"
+        one_logit = load_config(ROOT / name).model.decode_head.get("out_channels") == 1
+        versus = "coarse" if one_logit or "unet" in name else "upstream"
     settings = Settings(
         str(ROOT / name), shape=(64, 96), ori_shape=(70, 101), repeat=1, warmup=0, versus=versus,
         options=light(name) | (FEW_POINTS if pointrend else {}),
