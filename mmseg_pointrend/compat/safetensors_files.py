@@ -59,7 +59,9 @@ def safetensors_bytes(weights: dict[str, Any], meta: dict[str, Any]) -> bytes:
     _import_library()
     from safetensors.torch import save
 
-    return save(weights, {"format": "pt", _META_KEY: json.dumps(meta)})
+    # One key: the library writes several in an order that changes, and equal weights would have
+    # other checksums.
+    return save(weights, {_META_KEY: json.dumps(meta)})
 
 
 def _import_library() -> ModuleType:

@@ -28,6 +28,10 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         assert value.dtype == WEIGHTS[name].dtype and torch.equal(value, WEIGHTS[name])
 
 
+def test_equal_weights_are_equal_files() -> None:
+    assert len({safetensors_bytes(WEIGHTS, META) for _ in range(20)}) == 1
+
+
 def test_a_file_of_another_project(tmp_path: Path) -> None:
     save_file(WEIGHTS, tmp_path / "theirs.safetensors")
     found = read_safetensors(tmp_path / "theirs.safetensors")
