@@ -1,10 +1,12 @@
 """What every test has: one thread per process, because the tests run in several processes."""
 
 import gc
+import random
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -48,6 +50,14 @@ def pytest_runtestloop() -> None:
     """Look for garbage from here on, and only in what the tests make."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Let no test's random weights depend on the tests that ran before it in this process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
