@@ -15,7 +15,8 @@ from mmseg_pointrend.lab.ablation.sweeps import build_sweep, fitting_sweeps
 PAGE = Path(__file__).resolve().parents[2] / "docs/reproduce.md"
 RESULTS = PAGE.with_suffix("")
 SEEDS = {0, 1, 2}
-NAMES = fitting_sweeps(shipped_config(DEFAULT_CONFIG))
+#: Of the page; docs/compare.md is about the others.
+NAMES = [name for name in fitting_sweeps(shipped_config(DEFAULT_CONFIG)) if name != "alternatives"]
 #: Data -> the sweeps of instance masks on it; the folder of its results is named for it.
 INSTANCES = {
     "scenes": ("mask-heads", "resolution-and-points", "strategies"),

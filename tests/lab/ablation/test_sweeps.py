@@ -177,6 +177,32 @@ def test_other_data_sets() -> None:
     assert "width-64" in point_head and "width-256" not in point_head
 
 
+def test_other_decoders_are_trained_like_the_baseline(tmp_path: Path) -> None:
+    """All that differs is the head, and what registers it."""
+    for config, enlargements in ((SCENES, 1), (CAMVID, 0)):
+        baseline, *others, pointrend = build_sweep("alternatives", config).trainings
+        assert pointrend.name == AS_CONFIGURED and baseline.name in others[0].name
+        texts = [
+            Config.fromstring(plan_run(one, 3, tmp_path, config).config, ".py")
+            for one in (baseline, *others)
+        ]
+        assert [text.model.decode_head.type for text in texts] == [
+            "FPNHead", "RefinedFPNHead", "UpsamplingFPNHead", "UpsamplingFPNHead",
+        ]  # fmt: skip
+        for text in texts[2:]:
+            assert text.model.decode_head.enlargements == enlargements
+        for text in texts[1:]:
+            added = {"type", "fine_index", "fine_channels", "upsampling", "enlargements"}
+            for head in (text.model.decode_head, texts[0].model.decode_head):
+                for key in added & head.keys():
+                    head.pop(key)
+            text.custom_imports = texts[0].custom_imports
+            text.model.decode_head.type = texts[0].model.decode_head.type = "FPNHead"
+            assert text.to_dict() == texts[0].to_dict()
+    deeplab = "pointrend/pointrend-deeplabv3_r18-small-d16_1xb4-1k_demo-scenes-128x256.py"
+    assert "alternatives" not in fitting_sweeps(shipped_config(deeplab))
+
+
 def test_two_classes(tmp_path: Path) -> None:
     assert fitting_sweeps(HORSES) == [*NAMES, "two-classes"]
     assert list(variants("coarse-heads", HORSES)) == [
@@ -293,7 +319,8 @@ def test_a_users_own_config(tmp_path: Path) -> None:
         "test_evaluator = dict(type='IoUMetric', ignore_index=7, _delete_=True)\n"
     )
     fitting = fitting_sweeps(child)
-    assert fitting == [name for name in NAMES if name not in ("coarse-heads", "boundary-widths")]
+    of_pairs = ("coarse-heads", "boundary-widths", "alternatives")
+    assert fitting == [name for name in NAMES if name not in of_pairs]
     assert fitting_sweeps(SCENES) == NAMES
     training = build_sweep("uncertainty", child).trainings[0]
     config = Config.fromstring(plan_run(training, 0, tmp_path, child, 100).config, ".py")

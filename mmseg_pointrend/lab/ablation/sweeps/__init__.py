@@ -8,6 +8,7 @@ for a config, because some of its values depend on the config's.
 - `head_settings`: other settings of the head that PointRend is in; Tables 3 and 4.
 - `two_classes`: what practice says of two classes.
 - `coarse_models`: segmentors with and without PointRend; Tables 6, 7 and 8.
+- `alternatives`: other decoders, trained alike.
 - `mask_heads`: detectors with and without PointRend; Tables 1 and 5.
 - `build`: from a name and a config to a sweep.
 """

@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from mmseg_pointrend.apis.configs import load_config
 from mmseg_pointrend.apis.tasks import task_of
+from mmseg_pointrend.lab.ablation.sweeps.alternatives import alternatives
 from mmseg_pointrend.lab.ablation.sweeps.coarse_models import boundary_widths, coarse_heads
 from mmseg_pointrend.lab.ablation.sweeps.head_settings import (
     point_head,
@@ -31,6 +32,7 @@ SWEEPS: dict[str, dict[str, Build]] = {
         "boundary-widths": boundary_widths,
         "point-head": point_head,
         "uncertainty": uncertainty,
+        "alternatives": alternatives,
         "two-classes": two_classes,
     },
     INSTANCE.title: {

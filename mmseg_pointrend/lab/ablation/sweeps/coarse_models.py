@@ -74,7 +74,7 @@ COARSE_PAIRS = (
 
 def coarse_heads(_: Config, path: Path) -> Sweep:
     """Compare every pair of the data set of a config."""
-    data = _find_pair(path).data
+    data = find_pair(path).data
     trainings = []
     for pair in COARSE_PAIRS:
         if pair.data == data:
@@ -84,11 +84,16 @@ def coarse_heads(_: Config, path: Path) -> Sweep:
 
 def boundary_widths(_: Config, path: Path) -> Sweep:
     """Compare the pair of a config at several distances to boundaries."""
-    trainings = _with_and_without(_find_pair(path), path)
+    trainings = _with_and_without(find_pair(path), path)
     return Sweep("Mean IoU near boundaries", "Table 8", tuple(trainings), over_widths=True)
 
 
-def _find_pair(path: Path) -> CoarsePair:
+def find_pair(path: Path) -> CoarsePair:
+    """Find the pair of a config with PointRend.
+
+    Raises:
+        UnknownBaselineError: if there is none.
+    """
     for pair in COARSE_PAIRS:
         if _is_shipped(path, pair.pointrend):
             return pair
