@@ -1,7 +1,7 @@
 """Generated street scenes: drawing them, writing them in a folder, and logits of them."""
 
 from mmseg_pointrend.lab.scenes.drawing import draw_scene, draw_scene_things
-from mmseg_pointrend.lab.scenes.folder import write_scenes
+from mmseg_pointrend.lab.scenes.folder import write_calm_scenes, write_scenes
 from mmseg_pointrend.lab.scenes.instances import (
     SceneInstance,
     scene_instances,
@@ -15,6 +15,7 @@ __all__ = [
     "draw_scene_things",
     "scene_instances",
     "scene_logits",
+    "write_calm_scenes",
     "write_instance_scenes",
     "write_scenes",
 ]

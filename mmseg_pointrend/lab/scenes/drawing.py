@@ -20,6 +20,7 @@ from mmseg_pointrend.lab.scenes.canvas import (
     Surface,
 )
 from mmseg_pointrend.lab.scenes.plan import draw_street
+from mmseg_pointrend.lab.scenes.street import find_street
 
 __all__ = ["IGNORE", "SMALLEST_SIDE", "check_scene_options", "draw_scene", "draw_scene_things"]
 
@@ -28,7 +29,10 @@ SMALLEST_SIDE = 64
 
 
 def draw_scene(
-    rng: np.random.Generator, size: tuple[int, int] = (192, 384), difficulty: float = 0.5
+    rng: np.random.Generator,
+    size: tuple[int, int] = (192, 384),
+    difficulty: float = 0.5,
+    street: str = "busy",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a street scene and its labels.
 
@@ -40,6 +44,8 @@ def draw_scene(
         difficulty: from 0 to 1. It raises the sensor noise, the blur, the strength of shadows,
             haze and colour casts, the overlap of the classes' colours and the number of poles,
             wires and fences, and lowers the contrast.
+        street: 'busy', or 'calm', with fewer and larger things: closed fences, plants with smooth
+            outlines, no wires, and houses across its end (`street.STREETS`).
 
     Returns:
         the picture, (H, W, 3) uint8 RGB, and its labels, (H, W) uint8: the index into the
@@ -48,14 +54,17 @@ def draw_scene(
 
     Raises:
         TypeError: if `rng` is not a NumPy generator.
-        ValueError: if `size` or `difficulty` is out of range.
+        ValueError: if `size` or `difficulty` is out of range, or `street` another.
     """
-    picture, labels, _ = _draw(rng, size, difficulty, count_things=False)
+    picture, labels, _ = _draw(rng, size, difficulty, street, count_things=False)
     return picture, labels
 
 
 def draw_scene_things(
-    rng: np.random.Generator, size: tuple[int, int] = (192, 384), difficulty: float = 0.5
+    rng: np.random.Generator,
+    size: tuple[int, int] = (192, 384),
+    difficulty: float = 0.5,
+    street: str = "busy",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw a street scene, its labels, and which thing is seen where.
 
@@ -66,13 +75,17 @@ def draw_scene_things(
         (with what it carries), fence and plant, the larger the nearer, and 0 where none is seen.
         Every pixel of a thing has the same label. A thing that another hides has no pixel.
     """
-    picture, labels, things = _draw(rng, size, difficulty, count_things=True)
+    picture, labels, things = _draw(rng, size, difficulty, street, count_things=True)
     assert things is not None
     return picture, labels, things
 
 
 def _draw(
-    rng: np.random.Generator, size: tuple[int, int], difficulty: float, count_things: bool
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    difficulty: float,
+    street: str,
+    count_things: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
@@ -80,8 +93,9 @@ def _draw(
             "numpy.random.default_rng(0) makes one"
         )
     size, difficulty = check_scene_options(size, difficulty)
+    contents = find_street(street)
     canvas, sun = _open_canvas(rng, size, difficulty, count_things)
-    draw_street(canvas, rng, difficulty, sun)
+    draw_street(canvas, rng, contents, difficulty, sun)
     _draw_bonnet(canvas, rng)
     picture, labels = _develop(canvas, rng, difficulty)
     return picture, labels, None if canvas.things is None else _at_centers(canvas.things)

@@ -15,6 +15,7 @@ import numpy as np
 from rich.progress import track
 
 from mmseg_pointrend.lab.scenes.drawing import check_scene_options, draw_scene
+from mmseg_pointrend.lab.scenes.street import find_street
 
 # Raise this whenever a change to the drawing changes the pictures.
 DRAWING_VERSION = 1
@@ -30,6 +31,7 @@ def write_scenes(
     size: tuple[int, int] = (192, 384),
     difficulty: float = 0.5,
     seed: int = 0,
+    street: str = "busy",
 ) -> None:
     """Write generated street scenes as PNG files, in the layout of Cityscapes.
 
@@ -45,14 +47,17 @@ def write_scenes(
         size: height and width of every picture, in pixels.
         difficulty: from 0 to 1; see `draw_scene`.
         seed: not negative. Equal arguments give files that are equal byte for byte.
+        street: 'busy' or 'calm'; see `draw_scene`.
 
     Raises:
         ValueError: if an argument is out of range, or `root` holds anything else than an earlier
             run with equal arguments.
     """
     size, difficulty = check_scene_options(size, difficulty)
+    find_street(street)
     asked: dict[str, object] = {**check_counts(num_train=num_train, num_val=num_val, seed=seed)}
-    asked |= {"size": list(size), "difficulty": difficulty, "drawing_version": DRAWING_VERSION}
+    asked |= {"size": list(size), "difficulty": difficulty, "street": street}
+    asked |= {"drawing_version": DRAWING_VERSION}
     root = Path(root)
     check_folder(root, asked)
 
@@ -64,9 +69,26 @@ def write_scenes(
     if not (root / FINISHED).exists():
         write_whole(root / UNFINISHED, (json.dumps(asked, indent=2) + "\n").encode())
     if missing:
-        _draw_missing(missing, size, difficulty, seed)
+        _draw_missing(missing, seed, (size, difficulty, street))
     if not (root / FINISHED).exists():
         os.replace(root / UNFINISHED, root / FINISHED)
+
+
+def write_calm_scenes(
+    root: str | Path, num_train: int = 240, num_val: int = 60, seed: int = 0
+) -> None:
+    """Write the scenes of the demonstration: calm streets, 256x512, in good weather.
+
+    Args:
+        root: the folder; it is made when missing.
+        num_train: number of scenes to train on.
+        num_val: number of scenes to validate on.
+        seed: as in `write_scenes`.
+
+    Raises:
+        ValueError: as `write_scenes`.
+    """
+    write_scenes(root, num_train, num_val, (256, 512), 0.3, seed, "calm")
 
 
 def check_counts(**counts: int) -> dict[str, int]:
@@ -91,9 +113,12 @@ def check_folder(root: Path, asked: dict[str, object]) -> None:
             found = json.loads((root / name).read_text())
         except ValueError as error:
             raise ValueError(f"{root / name} is not valid JSON ({error}); {remedy}") from error
-        if found == asked:
-            return
         known = found if isinstance(found, dict) else {}
+        if known and "street" in asked:
+            # Folders that do not say so were written before there was another.
+            known = {"street": "busy", **known}
+        if known == asked:
+            return
         other = [f"{key} {known.get(key)!r} (asked: {value!r})" for key, value in asked.items()
                  if known.get(key) != value]  # fmt: skip
         raise ValueError(
@@ -117,13 +142,12 @@ def _scene_files(root: Path, counts: dict[str, int]) -> Iterator[tuple[int, int,
 
 def _draw_missing(
     missing: list[tuple[int, int, Path, Path]],
-    size: tuple[int, int],
-    difficulty: float,
     seed: int,
+    options: tuple[tuple[int, int], float, str],
 ) -> None:
     """Draw and write the scenes that are missing, and show how far it has come."""
     for split, index, picture_file, labels_file in track(missing, "     drawing"):
-        picture, labels = draw_scene(np.random.default_rng([seed, split, index]), size, difficulty)
+        picture, labels = draw_scene(np.random.default_rng([seed, split, index]), *options)
         for file, pixels in ((labels_file, labels), (picture_file, picture[..., ::-1])):
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, cv2.imencode(".png", pixels)[1].tobytes())

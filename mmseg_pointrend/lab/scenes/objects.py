@@ -6,6 +6,8 @@ uses depends on the scene alone, never on the size of the picture: one generator
 street at every size.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from mmseg_pointrend.lab.scenes.canvas import NEAR, SUPERSAMPLING, Canvas, Color, Surface
@@ -45,6 +47,18 @@ _COLORS: dict[Surface, tuple[tuple[int, int, int], ...]] = {
     ),
     Surface.UNLABELED: ((90, 92, 88), (62, 84, 66), (140, 96, 64), (164, 160, 150), (66, 76, 104)),
 }
+
+
+class Foliage(NamedTuple):
+    """What the crowns of a scene's plants look like.
+
+    Attributes:
+        grain: (S, S) periodic noise; see `Canvas.scatter`.
+        twigs: whether branches stand out of them.
+    """
+
+    grain: np.ndarray
+    twigs: bool
 
 
 def pick_color(rng: np.random.Generator, surface: Surface, difficulty: float) -> Color:
@@ -232,10 +246,10 @@ def draw_tree(
     rng: np.random.Generator,
     x: float,
     z: float,
-    grain: np.ndarray,
+    foliage: Foliage,
     difficulty: float,
 ) -> None:
-    """Draw a tree: trunk, branches, and a crown of two or three clouds of leaves with holes."""
+    """Draw a tree: trunk, branches, and a crown of two or three clouds of leaves."""
     height, spread = rng.uniform(4.5, 9.5), rng.uniform(1.3, 3.0)
     color = pick_color(rng, Surface.VEGETATION, difficulty)
     bark = np.array([74.0, 64.0, 56.0]) * rng.uniform(0.7, 1.4)
@@ -245,12 +259,15 @@ def draw_tree(
     canvas.stroke(trunk, girth, bark, Surface.VEGETATION, z)
     tips = np.stack([x + rng.normal(0, spread * 0.7, 6), rng.uniform(fork, height, 6)], axis=-1)
     branches = np.stack([[[x, fork * 0.9, z], [tip[0], tip[1], z]] for tip in tips])
-    canvas.stroke(branches, girth * 0.4, bark, Surface.VEGETATION, z)
+    if foliage.twigs:
+        canvas.stroke(branches, girth * 0.4, bark, Surface.VEGETATION, z)
     for _ in range(rng.integers(2, 4)):
         center = (x + rng.normal(0, spread * 0.35), rng.uniform(fork + spread * 0.5, height), z)
         radii = (spread * rng.uniform(0.7, 1.1), spread * rng.uniform(0.6, 1.0))
-        shift = tuple(rng.uniform(0, len(grain), 2))
-        canvas.scatter(center, radii, grain, shift, color * rng.uniform(0.85, 1.15), density)
+        shift = tuple(rng.uniform(0, len(foliage.grain), 2))
+        canvas.scatter(
+            center, radii, foliage.grain, shift, color * rng.uniform(0.85, 1.15), density
+        )
     lean = rng.normal(0, 2, 2)
     crown = disc((x + 2 * lean[0], 0, z + 2 * lean[1]), (spread, spread * 0.8), "xz")
     canvas.cast_shadow(crown)
@@ -261,7 +278,7 @@ def draw_bushes(
     rng: np.random.Generator,
     x: float,
     z: float,
-    grain: np.ndarray,
+    foliage: Foliage,
     difficulty: float,
 ) -> None:
     """Draw a clump of low bushes."""
@@ -269,35 +286,46 @@ def draw_bushes(
     for _ in range(2):
         half = rng.uniform(0.4, 0.9)
         center = (x + rng.normal(0, 0.8), half * 0.8, z)
-        shift = tuple(rng.uniform(0, len(grain), 2))
+        shift = tuple(rng.uniform(0, len(foliage.grain), 2))
         radii = (half * rng.uniform(0.9, 1.8), half)
-        canvas.scatter(center, radii, grain, shift, color * rng.uniform(0.8, 1.2), 0.9)
+        canvas.scatter(center, radii, foliage.grain, shift, color * rng.uniform(0.8, 1.2), 0.9)
 
 
 def draw_fence(
     canvas: Canvas,
     rng: np.random.Generator,
     ends: tuple[tuple[float, float], tuple[float, float]],
+    kinds: tuple[str, ...],
     difficulty: float,
 ) -> None:
-    """Draw a fence of bars, pickets or rails between two ground points (x, z).
+    """Draw a fence of 'bars', 'pickets', 'rails' or 'boards' between two ground points (x, z).
 
     One sees through its gaps, but where they are too narrow for the picture's pixels it is closed.
+    Boards have none.
+
+    Args:
+        canvas: what to draw on.
+        rng: the scene's generator.
+        ends: the two points, in metres.
+        kinds: of which it is one, each as likely.
+        difficulty: of the scene.
     """
     color = pick_color(rng, Surface.FENCE, difficulty)
     height, spacing = rng.uniform(0.9, 1.7), rng.uniform(0.8, 1.4)
-    style = ("bars", "rails", "bars", "pickets", "rails", "rails")[rng.integers(6)]
-    pitch = spacing * {"bars": 0.7, "pickets": 0.45, "rails": 1.5}[style]
-    bar = {"bars": 0.035, "pickets": 0.4 * pitch, "rails": 0.05}[style]
+    kind = kinds[rng.integers(len(kinds))]
+    pitch = spacing * {"bars": 0.7, "pickets": 0.45, "rails": 1.5, "boards": 1.5}[kind]
+    bar = {"bars": 0.035, "pickets": 0.4 * pitch, "rails": 0.05, "boards": 0.1}[kind]
     start, end = np.array(ends[0]), np.array(ends[1])
     length = float(np.hypot(*(end - start)))
     count = max(2, int(length / pitch) + 1)
     feet = start + (end - start) * np.linspace(0, 1, count)[:, None]
     posts = np.stack([np.insert(feet, 1, 0.0, axis=1), np.insert(feet, 1, height, axis=1)], axis=1)
-    levels = np.linspace(0.2, 1.0, 4 if style == "rails" else 2) * (height - 0.03)
+    levels = np.linspace(0.2, 1.0, 4 if kind == "rails" else 2) * (height - 0.03)
     columns = canvas.camera.project(posts[:, 0])[:, 0]
     gaps = np.abs(np.diff(columns, append=2 * columns[-1] - columns[-2]))
-    if style != "rails":
+    if kind == "boards":
+        _draw_closed_part(canvas, posts, np.zeros(count), (0.0, height), color)
+    elif kind != "rails":
         _draw_closed_part(canvas, posts, gaps, (0.1, height), color)
     order = np.argsort(-feet[:, 1], kind="stable")
     # A few groups of neighbouring bars share a width, so that a fence takes few calls.

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmseg_pointrend.lab.scenes import objects
 from mmseg_pointrend.lab.scenes.canvas import Canvas, Surface
+from mmseg_pointrend.lab.scenes.street import Street
 
 
 class _Row(IntEnum):
@@ -39,13 +40,18 @@ class _Thing(NamedTuple):
 
 
 def draw_street(
-    canvas: Canvas, rng: np.random.Generator, difficulty: float, sun: tuple[float, float]
+    canvas: Canvas,
+    rng: np.random.Generator,
+    street: Street,
+    difficulty: float,
+    sun: tuple[float, float],
 ) -> None:
     """Draw the woods at the horizon, the ground, and all that stands on it.
 
     Args:
         canvas: what to draw on; it shows the sky.
         rng: the scene's generator.
+        street: what it has more or less of.
         difficulty: of the scene, from 0 to 1.
         sun: where the shadow of a point one metre high falls, as (x, z) in metres.
     """
@@ -56,22 +62,25 @@ def draw_street(
     asphalt = objects.pick_color(rng, Surface.ROAD, 0.6 * difficulty)
     paving = objects.pick_color(rng, Surface.SIDEWALK, 0.6 * difficulty)
     lawn = objects.pick_color(rng, outer, 0.6 * difficulty)
-    grain = _leaf_grain(rng)
+    grain = _leaf_grain(rng) if street.ragged else _bough_grain(rng)
+    foliage = objects.Foliage(grain, twigs=street.ragged)
     _draw_woods(canvas, rng, grain, difficulty)
     objects.draw_ground(canvas, (edges[0], *kerbs, edges[1]), (lawn, paving, asphalt), outer)
     objects.draw_markings(canvas, rng, kerbs, asphalt)
 
-    things, street_end = _plan_far_houses(canvas, rng, difficulty)
+    things, street_end = _plan_far_houses(canvas, rng, street, difficulty)
     fenced = rng.integers(2)
     for index, side in enumerate((-1, 1)):
         setback = rng.uniform(2, 8) if index == fenced or rng.random() < 0.4 else 0.3
-        things += _plan_houses(canvas, rng, edges[index] + side * setback, difficulty, sun)
+        front = edges[index] + side * setback
+        things += _plan_houses(canvas, rng, street, front, difficulty, sun)
         if setback > 1:
-            things += _plan_garden(canvas, rng, edges[index], side * setback, grain, difficulty)
-        things += _plan_pavement(
-            canvas, rng, (kerbs[index], edges[index]), side, grain, difficulty, sun
-        )
-    things += _plan_wires(canvas, rng, kerbs, difficulty, sun)
+            garden = (edges[index], side * setback)
+            things += _plan_garden(canvas, rng, street, garden, foliage, difficulty)
+        pavement = (kerbs[index], edges[index])
+        things += _plan_pavement(canvas, rng, street, pavement, side, foliage, difficulty, sun)
+    if street.wires:
+        things += _plan_wires(canvas, rng, kerbs, difficulty, sun)
     things += _plan_traffic(canvas, rng, kerbs, difficulty)
     # The sort is stable: things of equal row and depth are drawn in the order of the plan.
     for number, thing in enumerate(sorted(things, key=lambda thing: (thing.row, -thing.depth)), 1):
@@ -93,6 +102,14 @@ def _leaf_grain(rng: np.random.Generator, side: int = 256) -> np.ndarray:
     return np.clip((total - 0.45) / 0.8, 0, 1)
 
 
+def _bough_grain(rng: np.random.Generator, side: int = 256) -> np.ndarray:
+    """Make noise as `_leaf_grain`, 0.35 to 0.6: of boughs alone, without holes between them."""
+    cells = side // 16
+    wrapped = np.pad(rng.random((cells, cells), dtype=np.float32), 1, mode="wrap")
+    enlarged = cv2.resize(wrapped, None, fx=16, fy=16, interpolation=cv2.INTER_CUBIC)
+    return np.clip(0.35 + 0.25 * enlarged[16 : 16 + side, 16 : 16 + side], 0.35, 0.6)
+
+
 def _draw_woods(
     canvas: Canvas, rng: np.random.Generator, grain: np.ndarray, difficulty: float
 ) -> None:
@@ -112,13 +129,13 @@ def _draw_woods(
 
 
 def _plan_far_houses(
-    canvas: Canvas, rng: np.random.Generator, difficulty: float
+    canvas: Canvas, rng: np.random.Generator, street: Street, difficulty: float
 ) -> tuple[list[_Thing], float]:
     """Close the street with houses across its end, at times; also returns the depth of the end."""
     things: list[_Thing] = []
-    if rng.random() > 0.45:
+    if rng.random() > street.closed:
         return things, float("inf")
-    z = rng.uniform(70, 120)
+    z = rng.uniform(*street.end)
     for x in np.arange(-48, 48, 12.0):
         height = rng.uniform(5, 16)
         tint = objects.pick_color(rng, Surface.BUILDING, difficulty)
@@ -136,6 +153,7 @@ def _plan_far_houses(
 def _plan_houses(
     canvas: Canvas,
     rng: np.random.Generator,
+    street: Street,
     x: float,
     difficulty: float,
     sun: tuple[float, float],
@@ -143,7 +161,7 @@ def _plan_houses(
     """Line up houses along `x`, with gaps to see the sky through."""
     things: list[_Thing] = []
     z, tallest = rng.uniform(1, 16), rng.uniform(5, 18)
-    gaps = rng.uniform(0, 0.7)
+    gaps = rng.uniform(*street.gaps)
     while z < 110:
         length, height = rng.uniform(7, 20), max(3.5, tallest * rng.uniform(0.55, 1.1))
         draw = partial(objects.draw_building, canvas, rng, x, (z, z + length), height, difficulty)
@@ -159,28 +177,29 @@ def _plan_houses(
 def _plan_garden(
     canvas: Canvas,
     rng: np.random.Generator,
-    edge: float,
-    depth: float,
-    grain: np.ndarray,
+    street: Street,
+    ground: tuple[float, float],
+    foliage: objects.Foliage,
     difficulty: float,
 ) -> list[_Thing]:
-    """Fence the ground between the sidewalk's outer `edge` and the houses, and plant it."""
+    """Fence the `ground` from the sidewalk's outer edge, so deep, to the houses, and plant it."""
     things: list[_Thing] = []
+    edge, depth = ground
     z = rng.uniform(3, 7)
     for _ in range(2):
         length = rng.uniform(6, 16)
         fence = ((edge, z), (edge, z + length))
-        draw = partial(objects.draw_fence, canvas, rng, fence, difficulty)
+        draw = partial(objects.draw_fence, canvas, rng, fence, street.fences, difficulty)
         things.append(_Thing(_Row.GARDEN_FENCE, z, draw))
         if rng.random() < 0.5 + 0.3 * difficulty:
             across = ((edge, z + length), (edge + depth, z + length))
-            draw = partial(objects.draw_fence, canvas, rng, across, difficulty)
+            draw = partial(objects.draw_fence, canvas, rng, across, street.fences, difficulty)
             things.append(_Thing(_Row.GARDEN, z + length, draw))
         z += length + rng.uniform(1, 6)
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(*street.plants)):
         x, z = edge + depth * rng.uniform(0.3, 0.9), rng.uniform(6, 45)
         plant = objects.draw_bushes if rng.random() < 0.5 else objects.draw_tree
-        draw = partial(plant, canvas, rng, x, z, grain, difficulty)
+        draw = partial(plant, canvas, rng, x, z, foliage, difficulty)
         things.append(_Thing(_Row.GARDEN, z, draw))
     return things
 
@@ -188,9 +207,10 @@ def _plan_garden(
 def _plan_pavement(
     canvas: Canvas,
     rng: np.random.Generator,
+    street: Street,
     between: tuple[float, float],
     side: int,
-    grain: np.ndarray,
+    foliage: objects.Foliage,
     difficulty: float,
     sun: tuple[float, float],
 ) -> list[_Thing]:
@@ -202,25 +222,26 @@ def _plan_pavement(
     def place(draw: Callable[..., None], x: float, z: float, *rest: object) -> None:
         things.append(_Thing(_Row.PAVEMENT, z, partial(draw, canvas, rng, x, z, *rest)))
 
-    spacing = rng.uniform(14, 26) / (0.7 + 0.6 * difficulty)
+    spacing = rng.uniform(*street.lamps) / (0.7 + 0.6 * difficulty)
     for z in np.arange(rng.uniform(7, 18), 80, spacing):
         place(objects.draw_pole, line, float(z), "lamp", difficulty, sun)
-    for _ in range(rng.integers(1, 3 + round(3 * difficulty))):
+    for _ in range(rng.integers(street.signs[0], street.signs[1] + round(3 * difficulty))):
         kind = str(rng.choice(["sign", "sign", "light"]))
         place(objects.draw_pole, line, rng.uniform(9, 45), kind, difficulty, sun)
-    if rng.random() < 0.4:
+    if rng.random() < street.bollards:
         for z in rng.uniform(7, 14) + np.arange(rng.integers(3, 7)) * 2.0:
             place(objects.draw_pole, line, float(z), "bollard", difficulty, sun)
-    if rng.random() < 0.25 + 0.3 * difficulty:
+    if street.railings and rng.random() < 0.25 + 0.3 * difficulty:
         z = rng.uniform(6, 14)
         railing = ((kerb + 0.2 * side, z), (kerb + 0.2 * side, z + rng.uniform(4, 9)))
-        draw = partial(objects.draw_fence, canvas, rng, railing, difficulty)
+        draw = partial(objects.draw_fence, canvas, rng, railing, street.fences, difficulty)
         things.append(_Thing(_Row.KERB, z, draw))
-    if rng.random() < 0.45:
+    if rng.random() < street.trees:
         for z in np.arange(rng.uniform(9, 25), 70, rng.uniform(9, 20)):
-            place(objects.draw_tree, line + 0.5 * side, float(z), grain, difficulty)
-    for _ in range(rng.integers(2, 5)):
-        z = float(np.exp(rng.uniform(np.log(7), np.log(45))))
+            place(objects.draw_tree, line + 0.5 * side, float(z), foliage, difficulty)
+    for _ in range(rng.integers(*street.people)):
+        near, far = street.seen_at
+        z = float(np.exp(rng.uniform(np.log(near), np.log(far))))
         x = rng.uniform(min(kerb, edge), max(kerb, edge))
         place(objects.draw_person, x, z, difficulty)
     for _ in range(rng.integers(0, 3)):
