@@ -1,6 +1,7 @@
 """A picture of a rendered label map: image, truth, coarse and rendered labels, the points."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,11 +12,14 @@ from mmseg_pointrend.apis.configs import prepare_config
 from mmseg_pointrend.apis.prediction import load_model
 from mmseg_pointrend.evaluation.functional import trimap
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 #: Half width of the band in which scenes are compared, pixels.
 BAND = 2
-#: Panels side by side, and the width of one, inches.
-COLUMNS = 4
-PANEL_WIDTH = 3.3
+#: Width of one of three panels side by side, height of a title, inches; size of letters, points: in
+#: a page 800 pixels wide that of its text.
+PANEL_WIDTH, TITLE, LETTERS = 3.7, 0.34, 16
 
 
 @torch.no_grad()
@@ -29,7 +33,8 @@ def draw_label_maps(
 
     The scene is the one whose gain (rendered over coarse, in correct pixels near boundaries) is the
     median of all scenes, so it is neither the best nor the worst; enlarged is the window
-    that gains most, to show what the gain consists of.
+    that gains most, to show what the gain consists of. Percentages are of the pixels of the whole
+    scene within 2 px of a boundary that are right.
 
     Args:
         config_path: config of a PointRend model.
@@ -90,52 +95,75 @@ def _zoom_window(trace: dict) -> tuple[int, int, int, int]:
 
 
 def _draw(trace: dict, palette: list, picture: Path) -> None:
+    """Draw the whole picture and its rendered labels; beside them, four times, the window."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(palette)] = palette
-    right = {name: round(_accuracy(trace, name), 1) for name in ("coarse", "rendered")}
-    panels = [
-        ("image", trace["image"], None),
-        ("truth", colors[trace["truth"].numpy()], None),
+    labels = {name: colors[trace[name].numpy()] for name in ("truth", "coarse", "rendered")}
+    right = {name: f"{name}: {_accuracy(trace, name):.1f} %" for name in ("coarse", "rendered")}
+    window = _zoom_window(trace)
+    top, left, height, width = window
+    figure = Figure(
+        figsize=(3 * PANEL_WIDTH, 2 * (PANEL_WIDTH * height / width + TITLE)),
+        dpi=150,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
+    axes = figure.subplots(2, 3)
+    for axis, (title, image, place) in zip(
+        axes.flat,
         (
-            f"coarse: {right['coarse']} % right near boundaries",
-            colors[trace["coarse"].numpy()],
-            None,
+            ("picture", trace["image"], None),
+            ("points of each step", trace["image"], window),
+            ("truth", labels["truth"], window),
+            ("rendered", labels["rendered"], None),
+            (right["coarse"], labels["coarse"], window),
+            (right["rendered"], labels["rendered"], window),
         ),
-        (
-            f"rendered: {right['rendered']} % right near boundaries",
-            colors[trace["rendered"].numpy()],
-            None,
-        ),
-    ]
-    for number, points in enumerate(trace["points"], 1):
-        panels.append((f"step {number}: {len(points)} points", trace["image"], points.numpy()))
-    shape = trace["truth"].shape
-    top, left, height, width = _zoom_window(trace)
-
-    # Whole pictures above, the window enlarged below, in the same order.
-    rows = -(-len(panels) // COLUMNS)
-    panel_height = PANEL_WIDTH * shape[0] / shape[1] + 0.3
-    figure = Figure(figsize=(PANEL_WIDTH * COLUMNS, panel_height * 2 * rows), dpi=110)
-    axes = figure.subplots(2 * rows, COLUMNS, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for number, (title, image, points) in enumerate(panels):
-        row, column = divmod(number, COLUMNS)
-        for enlarged, axis in enumerate((axes[row, column], axes[rows + row, column])):
-            axis.imshow(image, extent=(0, shape[1], shape[0], 0), interpolation="nearest")
-            if points is not None:
-                axis.scatter(*points.T, s=6 if enlarged else 0.8, c="#ff2fd0", linewidths=0)
-            if enlarged:
-                axis.set(xlim=(left, left + width), ylim=(top + height, top))
-            else:
-                axis.set(xlim=(0, shape[1]), ylim=(shape[0], 0))
-                axis.add_patch(Rectangle((left, top), width, height, fill=False, color="white"))
-            axis.set_title(
-                title.partition(":")[0] + ", enlarged" if enlarged else title, fontsize=10
-            )
-    figure.tight_layout(pad=0.4)
+        strict=True,
+    ):
+        _show(axis, title, image, trace["truth"].shape, place)
+    for axis in axes[:, 0]:
+        axis.add_patch(Rectangle((left, top), width, height, fill=False, color="white", lw=2.5))
+    _draw_points(axes[0, 1], trace["points"])
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture)
+
+
+def _show(
+    axis: "Axes",
+    title: str,
+    image: np.ndarray,
+    shape: tuple[int, int],
+    window: tuple[int, int, int, int] | None,
+) -> None:
+    """Show an image, stretched to the (H, W) of the truth, or a window of it."""
+    top, left, height, width = window or (0, 0, *shape)
+    axis.set_axis_off()
+    axis.imshow(image, extent=(0, shape[1], shape[0], 0), interpolation="nearest")
+    axis.set(xlim=(left, left + width), ylim=(top + height, top))
+    axis.set_title(title, fontsize=LETTERS)
+
+
+def _draw_points(axis: "Axes", steps: list[torch.Tensor]) -> None:
+    """Draw the points of each step as discs: the later, the smaller and the stronger."""
+    from matplotlib.collections import EllipseCollection
+
+    for number, points in enumerate(steps, 1):
+        # A step's grid is twice as fine as that of the step before.
+        diameter = 0.6 * 2 ** (len(steps) - number)
+        axis.add_collection(
+            EllipseCollection(
+                diameter,
+                diameter,
+                0,
+                units="xy",
+                offsets=points.numpy(),
+                offset_transform=axis.transData,
+                facecolors="#ff2fd0",
+                alpha=0.25 + 0.75 * number / len(steps),
+                linewidths=0,
+            )
+        )
