@@ -8,10 +8,13 @@ from mmseg_pointrend.apis.console import ToolParser, command_line_tool
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = ToolParser(
-        description="Write detectron2's weights of Mask R-CNN with PointRend as a checkpoint for "
+        description="Write detectron2's weights of a PointRend model as a checkpoint: those of "
+        "SemanticFPN for pointrend_r101-caffe in configs/pointrend, those of Mask R-CNN for "
         "configs/mask_rcnn. The file is opened without running what is in it."
     )
-    parser.add_argument("weights", help="pickle file, as detectron2 publishes it")
+    parser.add_argument(
+        "weights", help="pickle file, as detectron2 publishes it, or a checkpoint of its trainer"
+    )
     parser.add_argument("out", help="checkpoint file to write")
     return parser.parse_args()
 

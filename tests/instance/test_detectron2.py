@@ -1,7 +1,6 @@
 """Weights of detectron2 and of mmdet, in files of their names and shapes."""
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from mmseg_pointrend.apis.configs import shipped_config
-from mmseg_pointrend.instance.detectron2 import convert_detectron2
+from mmseg_pointrend.compat.detectron2_weights import read_weights, rename_weights
+from mmseg_pointrend.instance.detectron2 import MASK_RCNN
+from tests.compat.detectron2_files import R50, Shapes, layer, resnet_and_fpn, write_pickle
 
 CONFIG = "mask_rcnn/pointrend-mask-rcnn_r50-caffe_fpn_ms-1x_coco.py"
 
@@ -30,29 +31,9 @@ def model() -> nn.Module:
     return build(Config.fromfile(shipped_config(CONFIG)))
 
 
-def shapes_there(version: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def shapes_there(version: int) -> Shapes:
     """Names and shapes of detectron2's model, R-50 with FPN, COCO."""
-
-    def layer(name: str, *shape: int, norm: bool = False) -> Iterator[tuple[str, tuple[int, ...]]]:
-        yield f"{name}.weight", shape
-        if not norm:
-            yield f"{name}.bias", shape[:1]
-        for part in ("weight", "bias", "running_mean", "running_var") if norm else ():
-            yield f"{name}.norm.{part}", shape[:1]
-
-    yield from layer("backbone.bottom_up.stem.conv1", 64, 3, 7, 7, norm=True)
-    inside = 64
-    for stage, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 2):
-        for block in range(blocks):
-            name = f"backbone.bottom_up.res{stage}.{block}"
-            if block == 0:
-                yield from layer(f"{name}.shortcut", 4 * width, inside, 1, 1, norm=True)
-            yield from layer(f"{name}.conv1", width, inside, 1, 1, norm=True)
-            yield from layer(f"{name}.conv2", width, width, 3, 3, norm=True)
-            yield from layer(f"{name}.conv3", 4 * width, width, 1, 1, norm=True)
-            inside = 4 * width
-        yield from layer(f"backbone.fpn_lateral{stage}", 256, inside, 1, 1)
-        yield from layer(f"backbone.fpn_output{stage}", 256, 256, 3, 3)
+    yield from resnet_and_fpn(R50)
     head = "proposal_generator.rpn_head"
     yield from layer(f"{head}.conv", 256, 256, 3, 3)
     yield from layer(f"{head}.objectness_logits", 3, 256, 1, 1)
@@ -84,9 +65,8 @@ def test_every_weight_of_detectron2_finds_its_place(
     arrays = {
         name: rng.integers(0, 99, shape).astype(np.float32) for name, shape in shapes_there(version)
     }
-    path = tmp_path / "model_final.pkl"
-    path.write_bytes(pickle.dumps({"model": arrays, "__author__": "detectron2"}))
-    found = convert_detectron2(path)
+    path = write_pickle(tmp_path / "model_final.pkl", arrays)
+    found = rename_weights(path, read_weights(path), MASK_RCNN)
     expected = {n: tuple(w.shape) for n, w in model.state_dict().items()}
     expected = {n: s for n, s in expected.items() if not n.endswith("num_batches_tracked")}
     assert {name: tuple(values.shape) for name, values in found.items()} == expected
@@ -98,13 +78,12 @@ def test_every_weight_of_detectron2_finds_its_place(
 
 
 def test_weights_of_another_network(tmp_path: Path) -> None:
-    path = tmp_path / "model.pkl"
-    path.write_bytes(pickle.dumps({"model": {"sem_seg_head.predictor.weight": np.zeros(3)}}))
+    path = write_pickle(tmp_path / "model.pkl", {"sem_seg_head.predictor.weight": np.zeros(3)})
     with pytest.raises(ValueError, match=r"1 of 1 entries are unknown, such as sem_seg_head\."):
-        convert_detectron2(path)
+        rename_weights(path, read_weights(path), MASK_RCNN)
     path.write_bytes(pickle.dumps([1, 2]))
     with pytest.raises(ValueError, match="are no dict of arrays, got list"):
-        convert_detectron2(path)
+        read_weights(path)
 
 
 def test_mmdets_published_checkpoints_load_as_they_are(model: nn.Module) -> None:

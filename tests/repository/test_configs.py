@@ -90,6 +90,8 @@ EXPECTED = {
     ),
     "pointrend/pointrend_r50_my-dataset-512x1024.py",
     "pointrend/pointrend_r101-fsdp_4xb2-80k_cityscapes-512x1024.py",
+    "pointrend/pointrend_r101-caffe_8xb4-65k_cityscapes-512x1024.py",
+    "sem_fpn/fpn_r101-caffe_8xb4-65k_cityscapes-512x1024.py",
     "pointrend/pointrend_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
     "sem_fpn/fpn_r101-p3p5_4xb2-80k_cityscapes-512x1024.py",
     "pointrend/pointrend-deeplabv3_r103-d16_4xb4-90k_cityscapes-768x768.py",
@@ -157,7 +159,7 @@ def light(name: str) -> dict:
 
 def test_the_configs_are_these() -> None:
     assert set(NAMES) == EXPECTED
-    assert len(NAMES) == 40
+    assert len(NAMES) == 42
 
 
 @pytest.mark.slow
@@ -226,6 +228,7 @@ def test_config_trains_and_predicts(path: Path) -> None:
         for name in (
             "r50_4xb2-80k_cityscapes-512x1024",
             "r101_4xb2-80k_cityscapes-512x1024",
+            "r101-caffe_8xb4-65k_cityscapes-512x1024",
             "r101-p3p5_4xb2-80k_cityscapes-512x1024",
             "r50_4xb4-160k_ade20k-512x512",
             "r101_4xb4-160k_ade20k-512x512",
@@ -325,7 +328,9 @@ def test_the_name_says_what_is_trained_on_what(name: str) -> None:
         # ResNet-103 is ResNet-101 with another stem.
         assert model.backbone.depth == {103: 101}.get(int(depth[1]), int(depth[1]))
         if "small" not in backbone:
-            assert model.pretrained == f"open-mmlab://resnet{model.backbone.depth}_v1c"
+            caffe = "caffe" in backbone
+            weights = "detectron2/resnet{}_caffe" if caffe else "resnet{}_v1c"
+            assert model.pretrained == f"open-mmlab://{weights.format(model.backbone.depth)}"
 
 
 WARM_UP = dict(type="LinearLR", by_epoch=False, start_factor=0.1, begin=0, end=200)

@@ -173,7 +173,7 @@ def test_the_metafile_lists_the_configs() -> None:
         for path in (ROOT / "configs/pointrend").glob("*.py")
         if not any(word in path.name for word in ("demo", "my-dataset", "my_"))
     }
-    assert len(expected) == 19
+    assert len(expected) == 20
     assert sorted(listed) == sorted(expected)
     for model in metafile["Models"]:
         assert (ROOT / model["Config"]).is_file()
