@@ -7,6 +7,7 @@ custom_imports = dict(
         "mmseg_pointrend.datasets",
         "mmseg_pointrend.evaluation",
         "mmseg_pointrend.engine",
+        "mmseg_pointrend.pages",
     ],
     allow_failed_imports=False,
 )

@@ -107,7 +107,7 @@ class PointRendInferencer:
             batch_size: pictures at a time; only pictures whose inputs have one size share a batch.
             confidence: see `Details`, as are the next two; for label maps.
             logits: the logits of every pixel, too.
-            steps: what each step of the rendering does, too.
+            steps: what each step of the rendering does, too: see `RenderingStep`.
 
         Returns:
             of one picture `Maps`, or of a detector `Objects`; of several a list, in their order, of

@@ -13,7 +13,13 @@ grid.
 A margin is (N, ...) and small where a prediction is uncertain: selection takes the smallest.
 """
 
-from mmseg_pointrend.core.decision import THRESHOLD, confidence, decide, decide_by_probability
+from mmseg_pointrend.core.decision import (
+    THRESHOLD,
+    confidence,
+    decide,
+    decide_by_probability,
+    two_best,
+)
 from mmseg_pointrend.core.features import PointFeatures
 from mmseg_pointrend.core.geometry import (
     Crop,
@@ -109,6 +115,7 @@ __all__ = [
     "select_training_points",
     "slide_labels",
     "subdivide",
+    "two_best",
     "uncertain_pixels",
     "warp_map",
     "warp_points",

@@ -88,6 +88,35 @@ def confidence(logits: Tensor, threshold: float | None = None) -> Tensor:
     return total.reciprocal_()
 
 
+def two_best(logits: Tensor, threshold: float | None = None) -> tuple[Tensor, Tensor]:
+    """Tell the class that `decide` chooses and the next best one, and their probabilities.
+
+    Args:
+        logits: (N, K, ...); softmax of them, with K = 1 sigmoid, are probabilities.
+        threshold: as for `decide`.
+
+    Returns:
+        classes (N, 2, ...), int64, and probabilities (N, 2, ...), at least in float32.
+
+    Raises:
+        ValueError: for logits without a dimension of classes.
+
+    Example:
+        >>> classes, probabilities = two_best(torch.tensor([[[0.0], [2.0], [1.0]]]))
+        >>> classes.tolist(), probabilities.flatten()
+        ([[[1], [2]]], tensor([0.6652, 0.2447]))
+    """
+    best = decide(logits, threshold)[:, None]
+    probability = confidence(logits, threshold)[:, None]
+    if logits.shape[1] == 1:
+        return torch.cat([best, 1 - best], 1), torch.cat([probability, 1 - probability], 1)
+    others = logits.to(probability.dtype).scatter(1, best, -torch.inf)
+    second, following = others.max(1, keepdim=True)
+    gap = logits.gather(1, best).to(second.dtype) - second
+    classes = torch.cat([best, following], 1)
+    return classes, torch.cat([probability, probability * gap.neg().exp()], 1)
+
+
 def _check_classes(name: str, values: Tensor) -> None:
     if values.dim() < 2 or values.shape[1] < 1:
         raise ValueError(

@@ -23,12 +23,16 @@ class RenderingStep(NamedTuple):
 
     Attributes:
         labels: (H, W), as `Maps.labels`: what would be predicted after this step.
+        runner_up: (H, W), likewise: the next best class of each pixel.
+        probabilities: (2, H, W), uint8: 255 times those of the two.
         points: (P, 2), float32, the points predicted anew, the most uncertain first: x and y in
             pixels of the picture, whose pixel i covers [i, i + 1]; outside of it where the network
             saw padding. None, (0, 2), before the first step.
     """
 
     labels: np.ndarray
+    runner_up: np.ndarray
+    probabilities: np.ndarray
     points: np.ndarray
 
 
@@ -270,8 +274,12 @@ def _steps_of(model: nn.Module, inputs: Tensor, data_samples: list) -> list[list
     """Show the rendering's steps of each picture."""
     return [
         [
-            RenderingStep(_to_labels(model, labels), points.float().cpu().numpy())
-            for labels, points in steps
+            RenderingStep(
+                *_to_labels(model, step.classes),
+                step.probabilities.mul(255).round().byte().cpu().numpy(),
+                step.points.float().cpu().numpy(),
+            )
+            for step in steps
         ]
         for steps in model.rendering_steps(inputs, data_samples)
     ]

@@ -20,6 +20,7 @@ from mmseg_pointrend.core import (
     list_windows,
     mixes_pixels,
     slide_labels,
+    two_best,
     warp_map,
     warp_points,
     warp_size,
@@ -50,6 +51,20 @@ class Prediction(NamedTuple):
     def map(self, function: Callable[[Tensor], Tensor]) -> "Prediction":
         """Apply a function to the prediction, and to the coarse one."""
         return Prediction(*map(function, self.maps()))
+
+
+class RenderedStep(NamedTuple):
+    """What is there after a subdivision step, or before the first, at the picture's pixels.
+
+    Attributes:
+        classes: (2, H, W), int64: the label and the next best class.
+        probabilities: (2, H, W), of the two.
+        points: (P, 2), the points that were predicted anew, x and y in pixels.
+    """
+
+    classes: Tensor
+    probabilities: Tensor
+    points: Tensor
 
 
 @MODELS.register_module()
@@ -216,9 +231,7 @@ class PointRend(EncoderDecoder):
         return max(0, math.ceil(math.log(self.output_scale, factor) - 1e-9))
 
     @torch.no_grad()
-    def rendering_steps(
-        self, inputs: Tensor, data_samples: SampleList
-    ) -> list[list[tuple[Tensor, Tensor]]]:
+    def rendering_steps(self, inputs: Tensor, data_samples: SampleList) -> list[list[RenderedStep]]:
         """Show what each step of the rendering does, at the original pictures' pixels.
 
         `test_cfg` and `output_scale` take no part: the network sees the inputs at once.
@@ -228,13 +241,12 @@ class PointRend(EncoderDecoder):
             data_samples: N samples whose meta says what the pipeline did.
 
         Returns:
-            for each picture the coarse prediction and each subdivision step: (H', W') labels,
-            int64, and (P, 2) points that were predicted anew, x and y in the picture's pixels.
+            for each picture the coarse prediction and each subdivision step.
         """
         size = (inputs.shape[2], inputs.shape[3])
         coarse, steps = self.decode_head.render_steps(self.extract_feat(inputs))
         warps = [restoring_warp(sample.metainfo, size) for sample in data_samples]
-        found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in data_samples]
+        found: list[list[RenderedStep]] = [[] for _ in data_samples]
         none = coarse.new_zeros(len(coarse), 0)
         before = SubdivisionStep(coarse, none[..., None].expand(-1, -1, 2), none, none.bool())
         for step in chain([before], steps):
@@ -242,10 +254,13 @@ class PointRend(EncoderDecoder):
             grid = (logits.shape[2], logits.shape[3])
             for index, sample in enumerate(data_samples):
                 warp = restoring_warp(sample.metainfo, size, grid)
-                labels = self._decide(warp_map(logits[index, None], warp))[0]
+                classes, probabilities = two_best(
+                    warp_map(logits[index, None], warp), self.decode_head.threshold
+                )
                 moved = warp_points(points[index][refined[index]], size, warps[index])
-                height, width = labels.shape
-                found[index].append((labels, moved * moved.new_tensor([width, height])))
+                height, width = classes.shape[2:]
+                moved = moved * moved.new_tensor([width, height])
+                found[index].append(RenderedStep(classes[0], probabilities[0], moved))
         return found
 
     def _sliding_labels(self, inputs: Tensor, data_samples: SampleList) -> Iterator[Prediction]:

@@ -104,6 +104,16 @@ RULES = {
     f"{PACKAGE}.export": Rule(
         allowed=(f"{PACKAGE}.core", f"{PACKAGE}.compat", "torch", f"{PACKAGE}.__version__"),
     ),
+    # What it shows was predicted by a model that is built.
+    f"{PACKAGE}.pages": Rule(
+        never=(
+            rf"{PACKAGE}\.(?:models|apis|lab|engine|instance)",
+            "tools",
+            r"mmseg\.(?:models|apis)",
+            r"mmcv\.ops",
+            HEAD_CLASS,
+        )
+    ),
     # Models come from the registry; `import mmseg_pointrend.models` fills it, and is all of it.
     f"{PACKAGE}.apis": Rule(never=(*BUILT_MODELS, rf"{PACKAGE}\.lab")),
     # PointRend for mmdet's detectors: what it takes of the models is the point head and the checks.
