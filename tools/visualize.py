@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
         "pixel), and an image with the steps side by side."
     )
     add = parser.add_argument
-    add("config", help="config file, or the name of a config, of a semantic PointRend")
+    add("config", help="config file, or the name of a config, of a PointRend")
     add("checkpoint", help="its weights")
     add("pictures", nargs="*", metavar="PICTURES", help="files, folders, patterns or lists (.txt)")
     add(
@@ -38,6 +38,12 @@ def parse_args() -> argparse.Namespace:
         "their truth",
     )
     add("--out", required=True, metavar="DIR", help="folder for the pages and images")
+    add(
+        "--score",
+        type=float,
+        metavar="S",
+        help="of objects: leave out those that are less sure (default: 0.3)",
+    )
     add("--device", metavar="D", help="where the model runs (default: a GPU if there is one)")
     add_unset_option(parser)
     add_config_options(parser)
@@ -55,6 +61,7 @@ def main() -> None:
         args.config,
         args.checkpoint,
         args.device,
+        score=args.score,
         options=args.cfg_options,
         allow_unset=args.allow_unset,
     )

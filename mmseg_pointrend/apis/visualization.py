@@ -11,10 +11,10 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mmseg_pointrend.apis.inferencer import PointRendInferencer
-from mmseg_pointrend.apis.tasks import refuse_instances
 from mmseg_pointrend.compat.whole_files import whole_file
 from mmseg_pointrend.inference.inputs import find_pictures, name_pictures
 from mmseg_pointrend.inference.names import absolute, common_folder
+from mmseg_pointrend.inference.object_steps import predict_object_steps
 from mmseg_pointrend.inference.overlays import as_color
 from mmseg_pointrend.pages import RenderedPicture, draw_steps, write_step_page
 
@@ -30,23 +30,27 @@ def visualize(
     """Write what each step of the rendering of pictures does: a page (HTML) and an image (PNG).
 
     Args:
-        inferencer: of a semantic PointRend that sees pictures whole.
+        inferencer: of a PointRend that sees pictures whole. Of a detector each object that is as
+            sure as its `score` gets a page and an image of its own, in a folder for the picture.
         out: folder for the files; they are named for the pictures.
         pictures: files, folders, patterns or lists of files, see `inference.inputs`.
         truths: their label maps, one for each, in the pictures' order: PNG files of class indices;
-            the label of unknown pixels is the model's `ignore_index`.
+            the label of unknown pixels is the model's `ignore_index`. Not of objects.
         numbers: of pictures of the config's test data, whose truth is known; in place of pictures.
+            Not of objects.
         say: is told of each file.
 
     Returns:
-        the files, two for each picture.
+        the files, two for each picture or object.
 
     Raises:
         FileNotFoundError: if a file does not exist.
         ValueError: for nothing to show, another number of truths than of pictures, a truth that
             does not fit, or a model without steps.
     """
-    refuse_instances(inferencer.config, "visualizing steps")
+    finds_objects = inferencer.config.get("default_scope") == "mmdet"
+    if finds_objects and (truths or numbers):
+        raise ValueError("objects are shown without a truth: give pictures alone")
     if bool(pictures) == bool(numbers):
         raise ValueError("give pictures, or numbers of pictures of the test data")
     if truths and len(truths) != len(pictures):
@@ -56,12 +60,16 @@ def visualize(
     shown = _of_test_data(inferencer, numbers) if numbers else _of_files(pictures, truths)
     written = []
     for one in shown:
-        rendered = render_picture(inferencer, one)
-        page, image = (Path(out) / one.name.with_suffix(ending) for ending in (".html", ".png"))
-        write_step_page(rendered, page)
-        _write_image(draw_steps(rendered), image)
-        written += [page, image]
-        say(f"Written: {page} and {image.name}")
+        render = render_objects if finds_objects else render_picture
+        rendered = render(inferencer, one)
+        for name, picture in rendered.items():
+            page, image = (Path(out) / f"{name}{ending}" for ending in (".html", ".png"))
+            write_step_page(picture, page)
+            _write_image(draw_steps(picture), image)
+            written += [page, image]
+            say(f"Written: {page} and {image.name}")
+        if not rendered:
+            say(f"No object was found in {one.path} (--score S shows less sure ones)")
     return written
 
 
@@ -79,22 +87,57 @@ class Shown(NamedTuple):
     truth: np.ndarray | None = None
 
 
-def render_picture(inferencer: PointRendInferencer, shown: Shown) -> RenderedPicture:
-    """Predict a picture and keep what each step of its rendering has made of it."""
+def render_picture(inferencer: PointRendInferencer, shown: Shown) -> dict[str, RenderedPicture]:
+    """Predict a picture and keep what each step of its rendering has made of it.
+
+    Returns:
+        name of the files, without ending -> what is shown: one.
+    """
     found = inferencer(shown.path, steps=True)
-    pixels = as_color(inferencer.reader.load(shown.path)["img"])[..., ::-1]
-    height, width = found.labels.shape
-    if pixels.shape[:2] != (height, width):
-        pixels = cv2.resize(np.ascontiguousarray(pixels), (width, height))
-    return RenderedPicture(
+    picture = RenderedPicture(
         name=shown.name.stem,
-        pixels=pixels,
+        pixels=_pixels(inferencer, shown.path, found.labels.shape),
         steps=found.steps,
         classes=inferencer.classes,
         palette=inferencer.palette,
         truth=shown.truth,
         ignore_index=inferencer.model.decode_head.ignore_index,
     )
+    return {shown.name.with_suffix("").as_posix(): picture}
+
+
+def render_objects(inferencer: PointRendInferencer, shown: Shown) -> dict[str, RenderedPicture]:
+    """Predict a picture's objects and keep what each step has made of their masks.
+
+    Returns:
+        name of the files, without ending -> what is shown; the surest object first.
+    """
+    read = inferencer.reader.read(shown.path)
+    objects = predict_object_steps(inferencer.model, read, inferencer.predictor.score)
+    size = tuple(read.item["data_samples"].ori_shape[:2])
+    pixels = _pixels(inferencer, shown.path, size)
+    found = {}
+    for number, one in enumerate(objects, 1):
+        name = inferencer.classes[one.label]
+        # Of a class's name what a file's name may hold.
+        plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+        path = shown.name.with_suffix("") / f"{number:03d}-{plain}"
+        found[path.as_posix()] = RenderedPicture(
+            name=f"{shown.name.stem}: {name} {100 * one.score:.0f} %",
+            pixels=np.ascontiguousarray(pixels[one.window]),
+            steps=one.steps,
+            classes=["background", name],
+            palette=[[0, 0, 0], inferencer.palette[one.label]],
+        )
+    return found
+
+
+def _pixels(inferencer: PointRendInferencer, path: str, size: tuple[int, int]) -> np.ndarray:
+    """Read a picture, (H, W, 3), red first, in the size of what is predicted of it."""
+    pixels = as_color(inferencer.reader.load(path)["img"])
+    if pixels.shape[:2] != size:
+        pixels = cv2.resize(pixels, size[::-1])
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def _of_files(

@@ -8,6 +8,7 @@ One picture:
 - `predictor`: labels, and how sure they are, of pictures as in testing or in sliding windows.
 - `network`: half precision, folded BatchNorms, compiled parts.
 - `instances`: objects of pictures, predicted, written as JSON and painted.
+- `object_steps`: how the masks of objects were rendered, step by step.
 
 Many:
 

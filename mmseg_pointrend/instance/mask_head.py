@@ -18,6 +18,7 @@ from mmseg_pointrend.core import (
     PointFeatures,
     Regions,
     Subdivision,
+    SubdivisionStep,
     lasting_steps,
 )
 from mmseg_pointrend.instance.coarse_mask_head import PointRendCoarseMaskHead
@@ -252,6 +253,25 @@ class PointRendMaskHead(BaseModule):
                     None if coarse is None else _probabilities(coarse),
                 )
         check.finish()
+
+    def render_steps(
+        self, inputs: Sequence[Tensor], boxes: Boxes
+    ) -> tuple[Tensor, Iterator[SubdivisionStep]]:
+        """Render all boxes at once, and show every step.
+
+        Args:
+            inputs: feature maps, each (B, C_i, h_i, w_i), best from `prepare`.
+            boxes: with their predicted classes.
+
+        Returns:
+            the coarse logits of the boxes' classes, (R, 1, h, w), and a record of each subdivision
+            step that lasts; points lie in the frames of the boxes.
+        """
+        coarse_logits = self.coarse_prediction(inputs, boxes)
+        features = self.point_features(inputs, coarse_logits, boxes)
+        predict_points = partial(self.point_logits, features, boxes.labels)
+        logits = self._of_classes(coarse_logits, boxes.labels)
+        return logits, lasting_steps(logits, predict_points, self._fixed(None))
 
     def boxes_at_a_time(self, device: torch.device) -> int:
         """Number of boxes whose points are best predicted together."""

@@ -12,7 +12,7 @@ from mmengine.model import ModuleList
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmseg_pointrend.core import paste_masks
+from mmseg_pointrend.core import SubdivisionStep, paste_masks
 from mmseg_pointrend.instance.mask_head import Boxes, Masks
 
 
@@ -88,6 +88,24 @@ class _PointRendMasks:
             if coarse is not None:
                 results.coarse_masks = coarse
         return results_list
+
+    @torch.no_grad()
+    def mask_steps(
+        self, x: Sequence[Tensor], boxes: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Iterator[SubdivisionStep]]:
+        """Show every step of the rendering of masks; of a cascade's stages the last one's.
+
+        Args:
+            x: feature maps of one picture, each (1, C_i, h_i, w_i).
+            boxes: (R, 4), on the network's input.
+            labels: (R,), their classes.
+
+        Returns:
+            see `PointRendMaskHead.render_steps`.
+        """
+        head = self._mask_heads[-1]
+        rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
+        return head.render_steps(head.prepare(x), Boxes(rois, labels, self._strides))
 
     def _predict(self, inputs: Sequence[Tensor], boxes: Boxes, sides: Tensor) -> Iterator[Masks]:
         """Predict; the stages of a cascade are averaged, as probabilities.
