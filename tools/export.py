@@ -22,9 +22,10 @@ def parse_args() -> argparse.Namespace:
     add("checkpoint", help="checkpoint file")
     add(
         "--format",
-        choices=["onnx", "torch"],
+        choices=["onnx", "torch", "page"],
         default="onnx",
-        help="an ONNX file, or a program of torch.export (default: %(default)s)",
+        help="an ONNX file, a program of torch.export, or a page that segments pictures in a "
+        "browser (default: %(default)s)",
     )
     add("--out", metavar="FILE", help="default: the config's name, in the current folder")
     add(
@@ -67,6 +68,11 @@ def parse_args() -> argparse.Namespace:
         action="store_true",
         help="of ONNX: weights in a file of their own; more than 1.8 GB are in any case",
     )
+    add(
+        "--runtime",
+        metavar="DIR",
+        help="of a page: the folder of npm's onnxruntime-web (default: npm fetches it)",
+    )
     add_unset_option(parser)
     add_config_options(parser)
     return parser.parse_args()
@@ -95,6 +101,7 @@ def main() -> None:
         args.external_data,
         args.cfg_options,
         args.allow_unset,
+        args.runtime,
     )
     for file in exported.files:
         print(f"Written: {file}, {Path(file).stat().st_size / 1e6:.1f} MB")

@@ -5,5 +5,6 @@
 - `labels`: a segmentor as a module from pictures to labels.
 - `tracing`: such a module as a `torch.export` program.
 - `onnx_file`: the program as an ONNX file, with what its user must know, and how it is run.
+- `page_file`: an ONNX file in a page for browsers.
 - `agreement`: how many labels of an exported model are not those of the model it was made from.
 """

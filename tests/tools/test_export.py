@@ -49,6 +49,8 @@ def test_a_program_of_torch(call_tool, model: list[Path], tmp_path: Path) -> Non
         (["--format", "torch", "--out", "my.onnx"], "is a file *.pt2, got my.onnx"),
         (["--size", 0, 64], "size must be a height and a width >= 1, got (0, 64)"),
         (["--normalized", "--pixels", "uint8"], "normalised pictures have pixels of float32"),
+        (["--format", "page", "--order", "bgr"], "pictures of uint8, red first; leave order"),
+        (["--format", "page", "--runtime", "."], "is not onnxruntime-web@1.30.0: there is no dist"),
         (["--out", "weights.pth/my.onnx"], "weights.pth/my.onnx cannot be written: "),
     ],
 )
