@@ -88,7 +88,7 @@ def write_calm_scenes(
     Raises:
         ValueError: as `write_scenes`.
     """
-    write_scenes(root, num_train, num_val, (256, 512), 0.3, seed, "calm")
+    write_scenes(root, num_train, num_val, (256, 512), 0.15, seed, "calm")
 
 
 def check_counts(**counts: int) -> dict[str, int]:

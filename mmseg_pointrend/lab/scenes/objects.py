@@ -366,6 +366,7 @@ def draw_pole(
     kind: str,
     difficulty: float,
     sun: tuple[float, float],
+    girth: float = 1.0,
 ) -> None:
     """Draw a pole with what it carries: 'lamp', 'wires', 'sign', 'light' or a bare 'bollard'.
 
@@ -377,6 +378,7 @@ def draw_pole(
         kind: what it carries.
         difficulty: of the scene.
         sun: where the shadow of a point one metre high falls, as (x, z) in metres.
+        girth: its thickness, of that of a slim one.
     """
     color = pick_color(rng, Surface.POLE, difficulty)
     plate = pick_color(rng, Surface.CAR, difficulty)
@@ -389,7 +391,7 @@ def draw_pole(
         "bollard": (0.9, 1.1, 0.08),
     }[kind]
     height = rng.uniform(low, high)
-    width = width * rng.uniform(0.85, 1.3)
+    width = girth * width * rng.uniform(0.85, 1.3)
     canvas.stroke(np.array([[x, 0, z], [x, height, z]]), width, color, Surface.POLE, z)
     reach, shape, size = rng.uniform(0.8, 2.0), rng.integers(3), rng.uniform(0.2, 0.34)
     if kind == "lamp":

@@ -224,13 +224,13 @@ def _plan_pavement(
 
     spacing = rng.uniform(*street.lamps) / (0.7 + 0.6 * difficulty)
     for z in np.arange(rng.uniform(7, 18), 80, spacing):
-        place(objects.draw_pole, line, float(z), "lamp", difficulty, sun)
+        place(objects.draw_pole, line, float(z), "lamp", difficulty, sun, street.girth)
     for _ in range(rng.integers(street.signs[0], street.signs[1] + round(3 * difficulty))):
         kind = str(rng.choice(["sign", "sign", "light"]))
-        place(objects.draw_pole, line, rng.uniform(9, 45), kind, difficulty, sun)
+        place(objects.draw_pole, line, rng.uniform(9, 45), kind, difficulty, sun, street.girth)
     if rng.random() < street.bollards:
         for z in rng.uniform(7, 14) + np.arange(rng.integers(3, 7)) * 2.0:
-            place(objects.draw_pole, line, float(z), "bollard", difficulty, sun)
+            place(objects.draw_pole, line, float(z), "bollard", difficulty, sun, street.girth)
     if street.railings and rng.random() < 0.25 + 0.3 * difficulty:
         z = rng.uniform(6, 14)
         railing = ((kerb + 0.2 * side, z), (kerb + 0.2 * side, z + rng.uniform(4, 9)))

@@ -13,6 +13,7 @@ class Street:
         closed: chance that houses across the street end it.
         end: from where to where they may stand, in metres; nothing beyond them is drawn.
         lamps: least and largest distance between two, in metres.
+        girth: thickness of poles, of that of slim ones.
         signs: number of signs and traffic lights on a pavement; difficulty adds to it.
         bollards: chance of a row of them on a pavement.
         trees: chance of a row of them on a pavement.
@@ -30,6 +31,7 @@ class Street:
     closed: float = 0.45
     end: tuple[float, float] = (70, 120)
     lamps: tuple[float, float] = (14, 26)
+    girth: float = 1.0
     signs: tuple[int, int] = (1, 3)
     bollards: float = 0.4
     trees: float = 0.45
@@ -51,12 +53,13 @@ STREETS = {
         closed=1.0,
         end=(28, 45),
         lamps=(18, 32),
+        girth=1.5,
         signs=(0, 2),
         bollards=0.2,
         trees=0.3,
         gaps=(0, 0.2),
-        people=(1, 4),
-        seen_at=(6, 24),
+        people=(2, 4),
+        seen_at=(5, 16),
         plants=(1, 3),
         ragged=False,
         fences=("boards",),

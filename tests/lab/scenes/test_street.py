@@ -18,7 +18,7 @@ SMALL = dict(num_train=1, num_val=1, size=(64, 128))
 
 
 def scenes(count: int, size: tuple[int, int], street: str) -> list[tuple[np.ndarray, np.ndarray]]:
-    return [draw_scene(np.random.default_rng([5, i]), size, 0.3, street) for i in range(count)]
+    return [draw_scene(np.random.default_rng([5, i]), size, 0.15, street) for i in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -120,5 +120,5 @@ def test_a_folder_that_names_no_street_is_a_busy_one(tmp_path: Path) -> None:
 def test_the_demonstrations_scenes_are_calm(tmp_path: Path) -> None:
     write_calm_scenes(tmp_path, 1, 0)
     (file,) = (tmp_path / "leftImg8bit").rglob("*.png")
-    picture, _ = draw_scene(np.random.default_rng([0, 0, 0]), (256, 512), 0.3, "calm")
+    picture, _ = draw_scene(np.random.default_rng([0, 0, 0]), (256, 512), 0.15, "calm")
     np.testing.assert_array_equal(cv2.imread(str(file))[..., ::-1], picture)
