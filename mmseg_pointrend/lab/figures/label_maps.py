@@ -102,7 +102,9 @@ def _draw(trace: dict, palette: list, picture: Path) -> None:
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(palette)] = palette
     labels = {name: colors[trace[name].numpy()] for name in ("truth", "coarse", "rendered")}
-    right = {name: f"{name}: {_accuracy(trace, name):.1f} %" for name in ("coarse", "rendered")}
+    right = {
+        name: f"{name}: {_accuracy(trace, name):.1f} % right" for name in ("coarse", "rendered")
+    }
     window = _zoom_window(trace)
     top, left, height, width = window
     figure = Figure(
