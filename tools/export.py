@@ -69,6 +69,14 @@ def parse_args() -> argparse.Namespace:
         help="of ONNX: weights in a file of their own; more than 1.8 GB are in any case",
     )
     add(
+        "--int8",
+        nargs="+",
+        default=(),
+        metavar="PICTURES",
+        help="of ONNX: compute convolutions in 8 bits, calibrated on such pictures (files, "
+        "folders, patterns, lists); the share of labels that change is said at the end",
+    )
+    add(
         "--runtime",
         metavar="DIR",
         help="of a page: the folder of npm's onnxruntime-web (default: npm fetches it)",
@@ -82,7 +90,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Export."""
     args = parse_args()
-    from mmseg_pointrend.apis.exporting import GraphSettings, PictureFormat, Sizes, export
+    from mmseg_pointrend.apis.exporting import (
+        GraphSettings,
+        OnnxSettings,
+        PictureFormat,
+        Sizes,
+        export,
+    )
 
     pixels = args.pixels or ("float32" if args.normalized else "uint8")
     exported = export(
@@ -97,8 +111,7 @@ def main() -> None:
             args.most_at_once,
         ),
         Sizes(args.batch, args.size and tuple(args.size)),
-        args.opset,
-        args.external_data,
+        OnnxSettings(args.opset, args.external_data, args.int8),
         args.cfg_options,
         args.allow_unset,
         args.runtime,

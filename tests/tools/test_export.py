@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
+from PIL import Image
 
 from mmseg_pointrend.export.onnx_file import OnnxModel
 from mmseg_pointrend.export.torch_file import read_metadata
@@ -42,6 +44,20 @@ def test_a_program_of_torch(call_tool, model: list[Path], tmp_path: Path) -> Non
     assert read_metadata(tmp_path / "out/my.pt2")["model"] == "small"
 
 
+@pytest.mark.slow
+def test_convolutions_in_8_bits(call_tool, model: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg"):  # of another size than the graph's
+        noise = rng.integers(0, 256, (50, 70, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(tmp_path / "pictures" / name)
+    size = ("--size", 64, 96, "--batch", 2, "--out", "small8.onnx")
+    text = call_tool("export.py", *model, *size, "--int8", "pictures")
+    assert "calibrated on 2 pictures in " in text and " of 12288 labels differ" in text
+    exported = OnnxModel(tmp_path / "small8.onnx")
+    assert "classes" in exported.metadata and "onnx.infer" not in exported.metadata
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -51,6 +67,10 @@ def test_a_program_of_torch(call_tool, model: list[Path], tmp_path: Path) -> Non
         (["--normalized", "--pixels", "uint8"], "normalised pictures have pixels of float32"),
         (["--format", "page", "--order", "bgr"], "pictures of uint8, red first; leave order"),
         (["--format", "page", "--runtime", "."], "is not onnxruntime-web@1.30.0: there is no dist"),
+        (["--int8", "none"], "input none does not exist: no file, folder or pattern"),
+        (["--int8", ".", "--format", "torch"], "int8 is for ONNX files"),
+        (["--int8", ".", "--normalized"], "leave normalized out"),
+        (["--int8", ".", "--external-data"], "leave external_data out"),
         (["--out", "weights.pth/my.onnx"], "weights.pth/my.onnx cannot be written: "),
     ],
 )
