@@ -220,7 +220,7 @@ class Retrofit(nn.Module):
             )
         coarse, fine = found
         maps = {"coarse logits": coarse} | {
-            f"fine-grained map {number}": _map_of(features) for number, features in enumerate(fine)
+            f"fine-grained map {number}": map_of(features) for number, features in enumerate(fine)
         }
         for name, values in maps.items():
             fits = isinstance(values, Tensor) and values.dim() == 4 and len(values) == len(images)
@@ -246,7 +246,8 @@ def changed(features: FineMap, change: Callable[[Tensor], Tensor]) -> FineMap:
     return change(features)
 
 
-def _map_of(features: Any) -> Any:
+def map_of(features: Any) -> Any:
+    """The map that features are read from, alone or around points."""
     return features.maps if isinstance(features, Neighborhood) else features
 
 

@@ -1,6 +1,7 @@
 """Training a retrofit's point head: seeded, resumable, and nothing else of it."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,10 +12,12 @@ from torch import Tensor
 from mmseg_pointrend.core import TrainingPoints
 from mmseg_pointrend.core.shapes import is_integer
 from mmseg_pointrend.retrofit.batches import Batch, endless, mixed_seed
-from mmseg_pointrend.retrofit.retrofit import Maps, Retrofit
+from mmseg_pointrend.retrofit.retrofit import Maps, Retrofit, map_of
 
 #: Power of the learning rate's decline (DeepLab's "poly" policy, as in the paper's sec. 5).
 _POLY_POWER = 0.9
+#: How many times less one map may vary than another before that is told.
+_MOST_SCALE = 30.0
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,25 @@ class HeadTraining:
             if not isinstance(batch, tuple | list) or len(batch) != 2:
                 raise ValueError(f"a batch must be (images, labels), got {type(batch).__name__}")
             self.model.train()
+            if not self.iteration:
+                self._look_at_scales(batch[0])
             yield self._step(*batch)
+
+    def _look_at_scales(self, images: Tensor | Maps) -> None:
+        """Warn of fine-grained maps of which a point head would see next to nothing."""
+        device = next(self.model.point_head.parameters()).device
+        images = images.to(device)
+        maps = images if isinstance(images, Maps) else self.model.maps(images)
+        scales = [float(map_of(features).float().std()) for features in maps.fine]
+        largest = max(scales, default=0.0)
+        for number, scale in enumerate(scales):
+            if 0 < scale * _MOST_SCALE < largest:
+                warnings.warn(
+                    f"fine-grained map {number} varies by {scale:.2g} and another one by "
+                    f"{largest:.2g}: beside it the point head hardly sees the first; let read_maps "
+                    "give it multiplied",
+                    stacklevel=4,
+                )
 
     def _step(self, images: Tensor | Maps, labels: Tensor) -> TrainingStep:
         settings, device = self.settings, next(self.model.point_head.parameters()).device

@@ -1,9 +1,11 @@
 """Training a point head: it learns, the network stays, and an interruption leaves no trace."""
 
 import io
+import re
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mmseg_pointrend.core import TrainingPoints
@@ -138,3 +140,21 @@ def test_what_is_no_batch_and_what_is_no_state_are_refused() -> None:
         next(training.steps([(images * float("nan"), labels)]))
     with pytest.raises(ValueError, match=r"state lacks \['iteration', 'optimizer', 'point_head'\]"):
         training.load_state_dict({})
+
+
+@pytest.mark.parametrize("share", [1.0, 1e-3])
+def test_a_map_that_would_not_be_seen_is_told(
+    share: float, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Such as a picture that its network takes divided by 255 twice."""
+
+    def read(network: nn.Module, images: torch.Tensor) -> tuple:
+        coarse, fine = read_maps(network, images)
+        return coarse, [*fine, share * images]
+
+    torch.manual_seed(0)
+    model = Retrofit(small_network(), read, EXAMPLE)
+    HeadTraining(model, TrainingSettings(iterations=2)).run(loader(), report=None)
+    told = [str(one.message) for one in recwarn if "hardly sees" in str(one.message)]
+    assert len(told) == (share < 1)
+    assert all(re.match(r"fine-grained map \d varies by 0\.00", text) for text in told)

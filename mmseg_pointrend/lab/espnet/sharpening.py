@@ -47,7 +47,8 @@ def read_maps(network: ESPNet, images: Tensor) -> tuple[Tensor, list]:
     """Read the logits at stride 4, the encoder's and the decoder's maps, and the picture."""
     first, second, last = network.maps(images)
     logits = network.classifier(last)[:, :CLASSES]
-    return F.avg_pool2d(logits, STRIDE), [first, second, last, Neighborhood(images)]
+    # ESPNet takes pictures divided by 255 once more: next to its maps they would not be seen.
+    return F.avg_pool2d(logits, STRIDE), [first, second, last, Neighborhood(255 * images)]
 
 
 def sharpen(weights: str | Path, camvid: str | Path, settings: Sharpening) -> dict:
