@@ -34,10 +34,9 @@ def quantize(path: str | Path, pictures: Iterable[Tensor]) -> None:
         ValueError: without a picture.
         OSError: if the file cannot be written.
     """
-    onnx, _ = require("onnx", "onnxruntime")
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    onnx, quantization = require("onnx", "onnxruntime.quantization")
 
-    class Pictures(CalibrationDataReader):
+    class Pictures(quantization.CalibrationDataReader):
         """Hands pictures on."""
 
         def __init__(self) -> None:
@@ -59,14 +58,14 @@ def quantize(path: str | Path, pictures: Iterable[Tensor]) -> None:
     try:
         aside.mkdir(parents=True)
         root.setLevel(logging.ERROR)  # what onnxruntime says of its steps
-        quantize_static(
+        quantization.quantize_static(
             path,
             aside / path.name,
             reader,
             op_types_to_quantize=list(OPERATORS),
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
         )
         model = onnx.load(aside / path.name)
         texts = [entry for entry in model.metadata_props if entry.key != _THEIRS]
