@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, help="of each training (default: the config's)")
     parser.add_argument("--workers", type=int, help="runs at a time (default: 2, with Slurm all)")
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--config", help="a PointRend model's (default: the demo's, on its scenes)")
+    model.add_argument("--config", help="a PointRend model's (default: the demo's, on busy scenes)")
     model.add_argument(
         "--instance",
         action="store_true",

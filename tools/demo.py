@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--work-dir", help="default: work_dirs/demo, or work_dirs/demo_instance")
     parser.add_argument(
-        "--data-root", help="default: data/demo_scenes, or data/demo_scenes_instance"
+        "--data-root", help="default: data/calm_scenes, or data/demo_scenes_instance"
     )
     parser.add_argument(
         "--seeds",
@@ -37,13 +37,13 @@ def main() -> None:
     args = parse_args()
     from mmseg_pointrend.lab.demo import choose_subject, demo, format_table
 
-    subject, kind = choose_subject(args.instance), "_instance" if args.instance else ""
-    work_dir, several = Path(args.work_dir or f"work_dirs/demo{kind}"), len(args.seeds) > 1
+    subject, several = choose_subject(args.instance), len(args.seeds) > 1
+    work_dir = Path(args.work_dir or f"work_dirs/demo{'_instance' if args.instance else ''}")
     reports = [
         demo(
             subject,
             work_dir / f"seed-{seed}" if several else work_dir,
-            data_root=args.data_root or f"data/demo_scenes{kind}",
+            data_root=args.data_root or subject.data_root,
             seed=seed,
             iterations=args.iterations,
             num_train=args.num_train,

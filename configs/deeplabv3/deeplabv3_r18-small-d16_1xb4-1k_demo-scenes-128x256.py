@@ -1,4 +1,4 @@
-# The small DeepLabV3 on the demo's scenes.
+# The small DeepLabV3 on the busy scenes.
 _base_ = [
     "../_base_/models/deeplabv3_r18_small.py",
     "../_base_/datasets/demo_scenes.py",

@@ -1,4 +1,4 @@
-# The small DeepLabV3 with PointRend on the demo's scenes; points as in the demo.
+# The small DeepLabV3 with PointRend on the busy scenes; points as in `pointrend_r18-small`.
 _base_ = [
     "../_base_/models/pointrend_deeplabv3_r18_small.py",
     "../_base_/datasets/demo_scenes.py",

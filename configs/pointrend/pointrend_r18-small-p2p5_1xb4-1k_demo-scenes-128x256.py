@@ -1,4 +1,4 @@
-# The demo's model with a coarse map of stride 4 (paper, Table 7: SemanticFPN P2-P5).
+# PointRend on the busy scenes with a coarse map of stride 4 (paper, Table 7: SemanticFPN P2-P5).
 _base_ = "./pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 model = dict(
     decode_head=dict(

@@ -1,4 +1,4 @@
-# The model of `make demo`.
+# PointRend on the busy scenes of the ablations: the model of the demo.
 _base_ = [
     "../_base_/models/pointrend_fpn_r18_small.py",
     "../_base_/datasets/demo_scenes.py",

@@ -1,4 +1,4 @@
-# The demo's baseline with a map of stride 4 (paper, Table 7: SemanticFPN P2-P5).
+# Its baseline with a map of stride 4 (paper, Table 7: SemanticFPN P2-P5).
 _base_ = "./fpn_r18-small_1xb4-1k_demo-scenes-128x256.py"
 model = dict(
     decode_head=dict(

@@ -1,4 +1,4 @@
-# The baseline of `make demo`: the same data, schedule and coarse model without PointRend.
+# Its baseline on the busy scenes: the same data, schedule and coarse model without PointRend.
 _base_ = [
     "../_base_/models/fpn_r18_small.py",
     "../_base_/datasets/demo_scenes.py",

@@ -30,10 +30,15 @@ PALETTE = (
 
 @DATASETS.register_module()
 class DemoScenesDataset(CityscapesDataset):
-    """Street scenes written by `tools/demo.py`, in the layout and colours of Cityscapes.
+    """Generated street scenes, busy ones, in the layout and colours of Cityscapes.
 
     The arguments are those of mmseg's `CityscapesDataset`, whose file name endings are kept:
     `_leftImg8bit.png` and `_gtFine_labelTrainIds.png`. Pixels labelled 255 are ignored.
     """
 
     METAINFO = dict(classes=CLASSES, palette=[list(color) for color in PALETTE])
+
+
+@DATASETS.register_module()
+class CalmScenesDataset(DemoScenesDataset):
+    """The same of calm streets, with fewer and larger things; what draws them goes by the name."""

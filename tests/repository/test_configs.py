@@ -37,6 +37,7 @@ DATA = {
     "cityscapes": ("CityscapesDataset", 19),
     "ade20k": ("ADE20KDataset", 150),
     "chase-db1": ("ChaseDB1Dataset", 2),
+    "calm-scenes": ("CalmScenesDataset", 9),
     "demo-scenes": ("DemoScenesDataset", 9),
     "camvid": ("BaseSegDataset", 11),
     "horses": ("BaseSegDataset", 2),
@@ -59,6 +60,8 @@ EXPECTED = {
     for backbone in ("r50", "r101")
     for rest in ("4xb2-80k_cityscapes-512x1024", "4xb4-160k_ade20k-512x512")
 } | {
+    "pointrend/pointrend_r18-small_1xb4-1k_calm-scenes-128x256.py",
+    "sem_fpn/fpn_r18-small_1xb4-1k_calm-scenes-128x256.py",
     "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
     "pointrend/pointrend_r18-small-p2p5_1xb4-1k_demo-scenes-128x256.py",
@@ -232,6 +235,7 @@ def test_config_trains_and_predicts(path: Path) -> None:
             "r101-p3p5_4xb2-80k_cityscapes-512x1024",
             "r50_4xb4-160k_ade20k-512x512",
             "r101_4xb4-160k_ade20k-512x512",
+            "r18-small_1xb4-1k_calm-scenes-128x256",
             "r18-small_1xb4-1k_demo-scenes-128x256",
             "r18-small-p2p5_1xb4-1k_demo-scenes-128x256",
             "efficientnet-lite0_1xb2-500_camvid-360x480",

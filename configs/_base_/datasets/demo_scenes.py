@@ -1,4 +1,5 @@
-# The generated scenes of the demo, 192x384: PNG files in the folder layout of Cityscapes.
+# The generated scenes of the ablations, busy streets of 192x384: PNG files in the folder layout of
+# Cityscapes.
 dataset_type = "DemoScenesDataset"
 data_root = "data/demo_scenes/"
 crop_size = (128, 256)

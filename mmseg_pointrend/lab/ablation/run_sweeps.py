@@ -23,10 +23,10 @@ from mmseg_pointrend.lab.ablation.run_folder import (
 from mmseg_pointrend.lab.ablation.sweeps import Sweep, build_sweep, fitting_sweeps, sweeps_of
 from mmseg_pointrend.lab.ablation.tasks import HEADLINES
 from mmseg_pointrend.lab.ablation.workers import last_lines, run_all
-from mmseg_pointrend.lab.scenes import write_instance_scenes, write_scenes
+from mmseg_pointrend.lab.scenes import write_calm_scenes, write_instance_scenes, write_scenes
 from mmseg_pointrend.lab.scenes.instances import CLASSES
 
-#: The model of the demonstration, on generated scenes.
+#: The model of the demonstration, on busy generated scenes.
 DEFAULT_CONFIG = "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py"
 #: The detector of the demonstration, on generated scenes.
 DETECTOR_CONFIG = "mask_rcnn/pointrend-mask-rcnn_r18-small_1xb2-1k_demo-scenes-192x384.py"
@@ -240,6 +240,8 @@ def _writer_of_scenes(dataset: dict) -> Callable[[str], None] | None:
     """Find what writes a data set; None for one that is not of generated scenes."""
     if dataset.get("type") == "DemoScenesDataset":
         return write_scenes
+    if dataset.get("type") == "CalmScenesDataset":
+        return write_calm_scenes
     # mmdet's class reads them: what tells them from other data is their classes.
     classes = (dataset.get("metainfo") or {}).get("classes") or ()
     return write_instance_scenes if tuple(classes) == tuple(CLASSES) else None

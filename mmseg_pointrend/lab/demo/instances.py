@@ -33,6 +33,7 @@ INSTANCES = Subject(
     },
     percent=100,
     warm_up=100,
+    data_root="data/demo_scenes_instance",
     write_scenes=write_instance_scenes,
     data_options=data_options,
     draws_baseline=True,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mmseg_pointrend.lab.demo.subject import BASELINE, POINTREND, Row, Subject
-from mmseg_pointrend.lab.scenes import write_scenes
+from mmseg_pointrend.lab.scenes import write_calm_scenes
 
 
 def data_options(data_root: Path) -> dict:
@@ -16,8 +16,8 @@ def data_options(data_root: Path) -> dict:
 
 SEMANTIC = Subject(
     configs={
-        BASELINE: "sem_fpn/fpn_r18-small_1xb4-1k_demo-scenes-128x256.py",
-        POINTREND: "pointrend/pointrend_r18-small_1xb4-1k_demo-scenes-128x256.py",
+        BASELINE: "sem_fpn/fpn_r18-small_1xb4-1k_calm-scenes-128x256.py",
+        POINTREND: "pointrend/pointrend_r18-small_1xb4-1k_calm-scenes-128x256.py",
     },
     rows=dict(
         baseline=Row("SemanticFPN", BASELINE),
@@ -32,7 +32,8 @@ SEMANTIC = Subject(
     },
     percent=1,
     warm_up=50,
-    write_scenes=write_scenes,
+    data_root="data/calm_scenes",
+    write_scenes=write_calm_scenes,
     data_options=data_options,
     draws_baseline=False,
 )

@@ -35,6 +35,7 @@ class Subject:
         metrics: name in the report -> metric of a test run, with {} for the row's prefix.
         percent: what the metrics are multiplied with to be percent.
         warm_up: iterations in which the configs' learning rate rises.
+        data_root: where its scenes are kept, unless told otherwise.
         write_scenes: (data_root, num_train, num_val): draws the data.
         data_options: data_root -> options that give the configs these data.
         draws_baseline: whether the picture shows the baseline, too.
@@ -45,6 +46,7 @@ class Subject:
     metrics: dict[str, str]
     percent: float
     warm_up: int
+    data_root: str
     write_scenes: Callable[[Path, int, int], None]
     data_options: Callable[[Path], dict]
     draws_baseline: bool

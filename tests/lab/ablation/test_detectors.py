@@ -179,7 +179,12 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert fitting_sweeps(CASCADE) == ["mask-heads", "strategies", "resolution-and-points"]
 
 
-def test_generated_scenes_are_known_by_their_classes() -> None:
+def test_generated_scenes_are_known_by_type_or_classes() -> None:
+    for kind, writer in (
+        ("DemoScenesDataset", "write_scenes"),
+        ("CalmScenesDataset", "write_calm_scenes"),
+    ):
+        assert _writer_of_scenes(dict(type=kind)).__name__ == writer
     classes = ("person", "car", "pole", "fence", "plant")
     scenes = dict(type="CocoDataset", metainfo=dict(classes=classes))
     assert _writer_of_scenes(scenes).__name__ == "write_instance_scenes"

@@ -37,6 +37,7 @@ def check_report(folder: Path, instance: bool) -> dict:
 def test_demo(tmp_path: Path) -> None:
     done = tool(*ARGUMENTS, "--seeds", 3, cwd=tmp_path)
     results = check_report(tmp_path / "work_dirs/demo", instance=False)
+    assert json.loads((tmp_path / "data/calm_scenes/scenes.json").read_text())["street"] == "calm"
     assert results["coarse"] != results["pointrend"]
     assert "PointRend, rendered" in done.stdout
     picture = np.array(Image.open(tmp_path / "work_dirs/demo/comparison.png").convert("RGB"))

@@ -56,6 +56,7 @@ COARSE_PAIRS = (
     _deeplabv3("deeplabv3-r18-small-d16", "r18-small", "1xb4-1k_demo-scenes-128x256"),
     _sem_fpn("fpn-r18-small-p2p5", "r18-small-p2p5_1xb4-1k_demo-scenes-128x256"),
     _sem_fpn("fpn-r18-small-p3p5", "r18-small_1xb4-1k_demo-scenes-128x256"),
+    _sem_fpn("fpn-r18-small-p3p5", "r18-small_1xb4-1k_calm-scenes-128x256"),
     _deeplabv3("deeplabv3-lite0-d16", "efficientnet-lite0", "1xb2-500_camvid-360x480"),
     _sem_fpn("fpn-lite0-p2p5", "efficientnet-lite0_1xb2-500_camvid-360x480"),
     _sem_fpn("fpn-lite0-p3p5", "efficientnet-lite0-p3p5_1xb2-500_camvid-360x480"),
