@@ -33,6 +33,13 @@ def test_the_window_is_where_most_pixels_become_right(trace: dict) -> None:
     assert top <= 25 and top + height >= 32 and left <= 60 and left + width >= 66
 
 
+def test_a_pixel_of_a_rare_class_counts_more(trace: dict) -> None:
+    """A larger gain of the common class at the other end of the picture is not what is shown."""
+    trace["coarse"][2:12, 2:10] = 1
+    top, left, height, width = _zoom_window(trace)
+    assert left <= 60 and left + width >= 66 and top + height >= 32
+
+
 def test_the_share_near_boundaries_by_hand(trace: dict) -> None:
     """Pixels not farther than 2 from the bar's border: all of it but its core, and a frame."""
     truth = trace["truth"].numpy()
