@@ -71,18 +71,20 @@ FIXED: dict[str, Method] = {
     COARSE: interpolate,
     **{name: render_with(factor) for name, factor in POINT_FACTORS.items()},
 }
+#: Squares of colour differences that count as flat: from 0.003 to 0.1.
+EPSILONS = (1e-5, 1e-4, 1e-3, 1e-2)
 #: What needs some: name -> settings in words -> method. Which are best is chosen on validation
-#: pictures. Epsilons are squares of colour differences that count as flat: 0.01, 0.03, 0.1.
+#: pictures.
 TO_CHOOSE: dict[str, dict[str, Method]] = {
     "guided filter": {
         f"radius {radius} px, epsilon {epsilon:g}": _guided(guided_filter, radius, epsilon, True)
-        for radius in (2, 4, 8)
-        for epsilon in (1e-4, 1e-3, 1e-2)
+        for radius in (4, 8, 16)
+        for epsilon in EPSILONS
     },
     "guided upsampling": {
         f"radius {radius}, epsilon {epsilon:g}": _guided(guided_upsampling, radius, epsilon, False)
         for radius in (1, 2, 4)
-        for epsilon in (1e-4, 1e-3, 1e-2)
+        for epsilon in EPSILONS
     },
     CRF: {
         # The package's example, and what DeepLabv2 had for pictures of 500 px.

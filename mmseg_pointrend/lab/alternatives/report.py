@@ -74,11 +74,13 @@ def _draw(rows: Sequence[Row], path: Path) -> None:
             ours = name.startswith("PointRend")
             color = _POINTREND if ours else _OTHER
             axis.errorbar(x, y, yerr=deviation, fmt="o", color=color, capsize=3, markersize=5)
-            axis.annotate(
-                name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=color
-            )
             if name in POINT_FACTORS:
                 line.append((x, y))
+            # Those on the line are near each other.
+            said = name.removeprefix("PointRend, ") if name in POINT_FACTORS else name
+            axis.annotate(
+                said, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=color
+            )
         axis.plot(*zip(*line, strict=True), color=_POINTREND, linewidth=1)
         axis.set_xscale("log")
         axis.set(xlabel="milliseconds a picture, network included", title=title)

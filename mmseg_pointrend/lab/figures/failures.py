@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,16 @@ class Change:
         """(H, W) bool: right before the rendering."""
         return self.known & (self.coarse == self.truth) & (self.rendered != self.truth)
 
-    @property
+    @cached_property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the window that loses most right pixels."""
-        loss = (self.lost.float() - self.gained.float())[None]
+        loss = self.lost.long() - self.gained.long()
         height, width = (max(1, round(WINDOW * side)) for side in self.truth.shape)
-        density = torch.nn.functional.avg_pool2d(loss, (height, width), stride=1)[0]
-        top, left = divmod(int(density.argmax()), density.shape[1])
+        # Sums of all pixels above and to the left: four of them are a window's.
+        sums = torch.nn.functional.pad(loss.cumsum(0).cumsum(1), [1, 0, 1, 0])
+        sums = sums[height:] - sums[:-height]
+        sums = sums[:, width:] - sums[:, :-width]
+        top, left = divmod(int(sums.argmax()), sums.shape[1])
         return slice(top, top + height), slice(left, left + width)
 
     @property

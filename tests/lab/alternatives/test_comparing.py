@@ -164,7 +164,7 @@ def test_models_beside_predict_the_same_pictures(given) -> None:
 @pytest.mark.slow
 def test_memory_is_that_of_a_process(given) -> None:
     """A guided filter holds three covariances for each class; interpolation does not."""
-    settings = {"guided filter": "radius 2 px, epsilon 0.001"}
+    settings = {"guided filter": "radius 4 px, epsilon 0.001"}
     rows = [Row("guided filter", 0, {}), Row(POINTREND_VIEWS, 0, {})]
     filtered, views = measure_memory(rows, settings, *given)
     # 67x131 pixels: 2 classes, 3 covariances each, in float32.
