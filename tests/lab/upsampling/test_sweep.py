@@ -19,7 +19,9 @@ SCENES = shipped_config(DEFAULT_CONFIG)
 def test_other_decoders_learn_and_are_tested(tmp_path: Path) -> None:
     data = tmp_path / "data"
     write_scenes(data, num_train=4, num_val=2, size=(64, 128))
-    options = {f"{split}_dataloader.dataset.data_root": str(data) for split in ("train", "test")}
+    options = {
+        f"{split}_dataloader.dataset.data_root": str(data) for split in ("train", "val", "test")
+    }
     options |= {
         "model.data_preprocessor.size": (64, 128),
         "train_dataloader.dataset.pipeline.2.crop_size": (64, 128),
