@@ -1,5 +1,6 @@
 """A module as a `torch.export` program, for pictures of any size or of one."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,10 +77,10 @@ def trace(graph: LabelGraph, sizes: Sizes) -> ExportedProgram:
         if not sizes.open_axes:
             raise
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        fixed = " ".join(f"--{name} ..." for name in _missing(sizes))
+        fixed = " ".join(f"--{name} ..." for name in to_fix(sizes, first))
         raise ValueError(
             f"{type(graph.backbone).__name__} with {type(graph.head).__name__} cannot be traced "
-            f"for pictures of any number and size; fix them ({fixed}). torch says: {first}"
+            f"for pictures of any number and size; fix what it needs ({fixed}). torch says: {first}"
         ) from error
 
 
@@ -107,5 +108,18 @@ def example(graph: LabelGraph, shape: tuple[int, int, int], seed: int = 0) -> Te
     return found.to(device, pictures.dtype)
 
 
-def _missing(sizes: Sizes) -> list[str]:
-    return [name for name in ("batch", "size") if getattr(sizes, name) is None]
+def to_fix(sizes: Sizes, said: str) -> list[str]:
+    """Tell which settings of `Sizes` to fix, by what torch said when it could not trace.
+
+    Args:
+        sizes: what was fixed.
+        said: the message; it may name the axes that a network has taken for constants.
+
+    Example:
+        >>> to_fix(Sizes(), "Constraints violated (L['pictures'].size()[0])!")
+        ['batch']
+    """
+    left = [name for name in ("batch", "size") if getattr(sizes, name) is None]
+    axes = {int(axis) for axis in re.findall(r"\['pictures'\]\.size\(\)\[(\d)\]", said)}
+    named = [name for name in left if axes & {"batch": {0}, "size": {2, 3}}[name]]
+    return named or left
