@@ -65,8 +65,8 @@ class Retrofit(nn.Module):
             the whole picture, or a `core.Neighborhood` of one: of the picture itself, for instance.
         example: (N, 3, H, W), an image as the network takes it, of which the values do not matter:
             classes, channels and the stride of the coarse map are read from what it gives.
-        point_head: (N, C, P) fine-grained features and (N, K, P) coarse logits -> (N, K, P) logits;
-            a `PointHead` by default.
+        point_head: (N, C, P) fine-grained features, multiplied by `feature_scales`, and (N, K, P)
+            coarse logits -> (N, K, P) logits; a `PointHead` by default.
         subdivision: how it is rendered. By default steps up to the images' size, and a sixteenth
             of its pixels as N.
         threshold: with K = 1, the probability above which a pixel is class 1.
@@ -102,8 +102,11 @@ class Retrofit(nn.Module):
         self.threshold = threshold
         self.train()
         coarse, fine = self.maps(example)
+        channels = sum(map(count_channels, fine))
+        #: (C,): what fine-grained features are multiplied with, see `measure_scales`.
+        self.feature_scales: Tensor
+        self.register_buffer("feature_scales", torch.ones(channels, device=coarse.device))
         if point_head is None:
-            channels = sum(map(count_channels, fine))
             point_head = PointHead(channels, coarse.shape[1]).to(coarse.device)
         self.point_head = point_head
         self.subdivision = subdivision or Subdivision(
@@ -153,6 +156,23 @@ class Retrofit(nn.Module):
         return torch.stack(labels)
 
     # ---- training --------------------------------------------------------------------------------
+
+    def measure_scales(self, images: Tensor | Maps) -> None:
+        """Make all fine-grained maps vary as much as each other, by one factor for each map.
+
+        What varies a hundred times less than its neighbours, as the picture of a network that takes
+        it divided by 255 twice, a point head hardly sees. `HeadTraining` does it once, by its first
+        batch.
+
+        Args:
+            images: (N, 3, H, W), or what the network computes of them.
+        """
+        maps = images if isinstance(images, Maps) else self.maps(images)
+        scales = []
+        for features in maps.fine:
+            deviation = float(map_of(features).float().std())
+            scales += [1 / deviation if deviation > 0 else 1.0] * count_channels(features)
+        self.feature_scales.copy_(self.feature_scales.new_tensor(scales))
 
     def predict_training_points(
         self,
@@ -236,7 +256,12 @@ class Retrofit(nn.Module):
 
     def _predict_points(self, fine: Sequence[FineMap], coarse: Tensor) -> PredictPoints:
         features = PointFeatures(fine, coarse)
-        return lambda points: self.point_head(*features(points))
+
+        def predict(points: Tensor) -> Tensor:
+            read, logits = features(points)
+            return self.point_head(read * self.feature_scales[:, None], logits)
+
+        return predict
 
 
 def changed(features: FineMap, change: Callable[[Tensor], Tensor]) -> FineMap:

@@ -1,7 +1,6 @@
 """Training a retrofit's point head: seeded, resumable, and nothing else of it."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,12 +11,10 @@ from torch import Tensor
 from mmseg_pointrend.core import TrainingPoints
 from mmseg_pointrend.core.shapes import is_integer
 from mmseg_pointrend.retrofit.batches import Batch, endless, mixed_seed
-from mmseg_pointrend.retrofit.retrofit import Maps, Retrofit, map_of
+from mmseg_pointrend.retrofit.retrofit import Maps, Retrofit
 
 #: Power of the learning rate's decline (DeepLab's "poly" policy, as in the paper's sec. 5).
 _POLY_POWER = 0.9
-#: How many times less one map may vary than another before that is told.
-_MOST_SCALE = 30.0
 
 
 @dataclass(frozen=True)
@@ -166,24 +163,9 @@ class HeadTraining:
                 raise ValueError(f"a batch must be (images, labels), got {type(batch).__name__}")
             self.model.train()
             if not self.iteration:
-                self._look_at_scales(batch[0])
+                device = next(self.model.point_head.parameters()).device
+                self.model.measure_scales(batch[0].to(device))
             yield self._step(*batch)
-
-    def _look_at_scales(self, images: Tensor | Maps) -> None:
-        """Warn of fine-grained maps of which a point head would see next to nothing."""
-        device = next(self.model.point_head.parameters()).device
-        images = images.to(device)
-        maps = images if isinstance(images, Maps) else self.model.maps(images)
-        scales = [float(map_of(features).float().std()) for features in maps.fine]
-        largest = max(scales, default=0.0)
-        for number, scale in enumerate(scales):
-            if 0 < scale * _MOST_SCALE < largest:
-                warnings.warn(
-                    f"fine-grained map {number} varies by {scale:.2g} and another one by "
-                    f"{largest:.2g}: beside it the point head hardly sees the first; let read_maps "
-                    "give it multiplied",
-                    stacklevel=4,
-                )
 
     def _step(self, images: Tensor | Maps, labels: Tensor) -> TrainingStep:
         settings, device = self.settings, next(self.model.point_head.parameters()).device
@@ -211,12 +193,13 @@ class HeadTraining:
         return TrainingStep(self.iteration, loss.item(), accuracy.item())
 
     def state_dict(self) -> dict[str, Any]:
-        """Give all that the training needs to go on: the point head, the optimizer, the iteration.
+        """Give all that the training needs to go on: point head, scales, optimizer, iteration.
 
         The network is not in it, as it does not change. `torch.load(weights_only=True)` reads it.
         """
         return dict(
             point_head=self.model.point_head.state_dict(),
+            feature_scales=self.model.feature_scales.clone(),
             optimizer=self.optimizer.state_dict(),
             iteration=self.iteration,
         )
@@ -227,11 +210,12 @@ class HeadTraining:
         Raises:
             ValueError: for the state of something else.
         """
-        missing = {"point_head", "optimizer", "iteration"} - state.keys()
+        missing = {"point_head", "feature_scales", "optimizer", "iteration"} - state.keys()
         if missing:
             raise ValueError(
                 f"state lacks {sorted(missing)}: it is not the state of a HeadTraining"
             )
         self.model.point_head.load_state_dict(state["point_head"])
+        self.model.feature_scales.copy_(state["feature_scales"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration = int(state["iteration"])

@@ -47,8 +47,7 @@ def read_maps(network: ESPNet, images: Tensor) -> tuple[Tensor, list]:
     """Read the logits at stride 4, the encoder's and the decoder's maps, and the picture."""
     first, second, last = network.maps(images)
     logits = network.classifier(last)[:, :CLASSES]
-    # ESPNet takes pictures divided by 255 once more: next to its maps they would not be seen.
-    return F.avg_pool2d(logits, STRIDE), [first, second, last, Neighborhood(255 * images)]
+    return F.avg_pool2d(logits, STRIDE), [first, second, last, Neighborhood(images)]
 
 
 def sharpen(weights: str | Path, camvid: str | Path, settings: Sharpening) -> dict:
