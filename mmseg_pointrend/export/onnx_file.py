@@ -24,7 +24,8 @@ OPSET = 18
 OPSETS = range(18, 24)
 #: Bytes of weights from which on they go into a file of their own: one of protobuf's holds 2 GiB.
 _MOST_INSIDE = 1_800_000_000
-_NAME = "pictures"
+#: Inputs by name, and their open axes: those of a graph that takes pictures.
+PICTURES = {"pictures": AXES}
 
 
 def write_onnx(
@@ -34,17 +35,19 @@ def write_onnx(
     metadata: Mapping[str, str],
     opset: int = OPSET,
     external_data: bool = False,
+    inputs: Mapping[str, Mapping[str, int]] = PICTURES,
 ) -> list[Path]:
     """Write a traced graph as an ONNX file that appears when it is complete.
 
     Args:
-        program: takes one tensor of pictures.
+        program: takes what `inputs` names.
         path: where the file goes.
         output_names: of what the graph gives, in order.
         metadata: texts by their keys, for the file's `metadata_props`.
         opset: version of the operators.
         external_data: whether weights go into a file beside it, PATH.data; those of more than
             1.8 GB do in any case.
+        inputs: names of what goes in, in order, and of the axes of each that may be open.
 
     Returns:
         the files that were written.
@@ -61,14 +64,14 @@ def write_onnx(
     with _quiet():
         found = torch.onnx.export(
             program,
-            input_names=[_NAME],
+            input_names=list(inputs),
             output_names=output_names,
             opset_version=opset,
             dynamo=True,
         )
     assert found is not None  # as for any dynamo export
     model = found.model
-    _name_axes(model)
+    _name_axes(model, inputs)
     model.metadata_props.update(metadata)
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values())
     return _write(found, path, external_data or weights > _MOST_INSIDE)
@@ -88,14 +91,14 @@ def _require_folder(path: Path) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def _name_axes(model: Any) -> None:
+def _name_axes(model: Any, inputs: Mapping[str, Mapping[str, int]]) -> None:
     """Name the open axes of what goes in, and those of what comes out that are the same."""
     names = {}
-    pictures = model.graph.inputs[0]
-    for name, axis in AXES.items():
-        if not isinstance(pictures.shape[axis], int):
-            names[str(pictures.shape[axis].value)] = name
-            pictures.shape[axis] = name
+    for value, axes in zip(model.graph.inputs, inputs.values(), strict=True):
+        for name, axis in axes.items():
+            if not isinstance(value.shape[axis], int):
+                names[str(value.shape[axis].value)] = name
+                value.shape[axis] = name
     for output in model.graph.outputs:
         for axis, side in enumerate(output.shape):
             if not isinstance(side, int) and str(side.value) in names:
@@ -145,10 +148,10 @@ class OnnxModel:
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise ValueError(f"ONNX Runtime does not take {path}: {first}") from error
 
-    def __call__(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Predict: what the graph gives, on the processor."""
-        (entry,) = self.session.get_inputs()
-        found = self.session.run(None, {entry.name: pictures.cpu().numpy()})
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Predict: what the graph gives for what it takes, in order; on the processor."""
+        entries = zip(self.session.get_inputs(), inputs, strict=True)
+        found = self.session.run(None, {e.name: values.cpu().numpy() for e, values in entries})
         return tuple(map(torch.from_numpy, found))
 
     @property

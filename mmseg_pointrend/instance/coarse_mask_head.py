@@ -85,4 +85,4 @@ class PointRendCoarseMaskHead(BaseModule):
         rows = features.flatten(1)
         for fc in self.fcs:
             rows = fc(rows).relu_()
-        return self.fc_logits(rows).view(len(rows), self.out_channels, *self.output_size)
+        return self.fc_logits(rows).view(rows.shape[0], self.out_channels, *self.output_size)
