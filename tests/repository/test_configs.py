@@ -162,7 +162,7 @@ def light(name: str) -> dict:
 
 def test_the_configs_are_these() -> None:
     assert set(NAMES) == EXPECTED
-    assert len(NAMES) == 42
+    assert len(NAMES) == 44
 
 
 @pytest.mark.slow

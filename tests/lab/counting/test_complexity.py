@@ -41,13 +41,16 @@ def stages(forward: ForwardPass) -> dict:
     return {stage.name: stage for stage in forward.stages}
 
 
-def point_cost(fine: int, width: int, logits: int, layers: int) -> tuple[int, int]:
+def point_cost(
+    fine: int, width: int, logits: int, layers: int, every: bool = True
+) -> tuple[int, int]:
     """Multiply-adds and activations of one point in an MLP of so many hidden layers.
 
-    Every layer also reads the coarse prediction.
+    Every layer also reads the coarse prediction, or the first one alone.
     """
-    hidden = (fine + logits) * width + (layers - 1) * (width + logits) * width
-    return hidden + (width + logits) * logits, layers * width + logits
+    later = width + (logits if every else 0)
+    hidden = (fine + logits) * width + (layers - 1) * later * width
+    return hidden + later * logits, layers * width + logits
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +77,8 @@ def test_every_config(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     head = config.model.decode_head
     (fine,), width = head.point_head.in_channels, head.point_head.channels
     logits, layers = head.get("out_channels") or head.num_classes, head.point_head.get("num_fcs", 3)
-    each = point_cost(fine, width, logits, layers)
+    every = head.point_head.get("coarse_pred_each_layer", True)
+    each = point_cost(fine, width, logits, layers, every)
     training, rendering = complexity.training, complexity.rendering
     names = [*network, "coarse head", "point head"]
     assert list(stages(training)) == [*names, *auxiliary]
