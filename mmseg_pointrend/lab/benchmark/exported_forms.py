@@ -1,6 +1,7 @@
 """One model in each form in which it can be shipped: quality, time, memory, size of the file."""
 
 import dataclasses
+import shutil
 import statistics
 import tempfile
 import time
@@ -173,8 +174,8 @@ def _write_files(
     program = trace(graph, Sizes(batch=1))
     files = {PROGRAM: folder / "model.pt2", ONNX: folder / "model.onnx", INT8: folder / "int8.onnx"}
     write_program(program, files[PROGRAM], {})
-    for name in (ONNX, INT8):
-        write_onnx(program, files[name], graph.output_names, {})
+    write_onnx(program, files[ONNX], graph.output_names, {})
+    shutil.copy(files[ONNX], files[INT8])
     dataset = _training_pictures(config)
     count = min(settings.calibration, len(dataset))
     say(f"calibrating 8 bits on {count} pictures")
