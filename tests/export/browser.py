@@ -1,6 +1,5 @@
 """A real browser without a network: it drops a picture on a page, and tells what came of it."""
 
-import shutil
 import subprocess
 import threading
 from contextlib import contextmanager
@@ -9,7 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import pytest
+
+from tests.browsers import find_chromium
 
 #: What a slow machine takes, and more.
 MOST_SECONDS = 240
@@ -41,21 +41,12 @@ frame.onload = async () => {
 """
 
 
-def find_chromium() -> str:
-    """The path of the browser; without one the test is skipped."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip("no Chromium: on Debian, apt install chromium")
-    return found
-
-
 class Visit:
     """What a page made of a picture.
 
     Attributes:
         labels: (H, W), uint8.
-        said: the lines of its status, one after the other.
+        said: the lines of its status, as they came.
         asked: paths that were asked for.
     """
 
@@ -68,13 +59,14 @@ class Visit:
     def take(self, path: str, body: bytes) -> None:
         if path == "/status":
             self.said.append(body.decode())
-            if self.said[-1].startswith("That did not work"):
-                self.done.set()
-            return
-        query = parse_qs(urlsplit(path).query)
-        height, width = (int(query[name][0]) for name in ("height", "width"))
-        self.labels = np.frombuffer(body, np.uint8).reshape(height, width)
-        self.done.set()
+        else:
+            query = parse_qs(urlsplit(path).query)
+            height, width = (int(query[name][0]) for name in ("height", "width"))
+            self.labels = np.frombuffer(body, np.uint8).reshape(height, width)
+        # They come by requests of their own, in any order.
+        ended = self.labels is not None and any(" pixels in " in line for line in self.said)
+        if ended or any(line.startswith("That did not work") for line in self.said):
+            self.done.set()
 
 
 def visit(page: Path, picture: Path, profile: Path) -> Visit:
