@@ -268,10 +268,20 @@ class PointRendMaskHead(BaseModule):
             step that lasts; points lie in the frames of the boxes.
         """
         coarse_logits = self.coarse_prediction(inputs, boxes)
+        return self._subdivide(inputs, coarse_logits, boxes, self._fixed(None))
+
+    def _subdivide(
+        self,
+        inputs: Sequence[Tensor],
+        coarse_logits: Tensor,
+        boxes: Boxes,
+        subdivision: Subdivision,
+    ) -> tuple[Tensor, Iterator[SubdivisionStep]]:
+        """Give the coarse logits of the boxes' classes, and the steps from them."""
         features = self.point_features(inputs, coarse_logits, boxes)
         predict_points = partial(self.point_logits, features, boxes.labels)
         logits = self._of_classes(coarse_logits, boxes.labels)
-        return logits, lasting_steps(logits, predict_points, self._fixed(None))
+        return logits, lasting_steps(logits, predict_points, subdivision)
 
     def boxes_at_a_time(self, device: torch.device) -> int:
         """Number of boxes whose points are best predicted together."""
@@ -316,11 +326,10 @@ class PointRendMaskHead(BaseModule):
         subdivision: Subdivision,
     ) -> tuple[Tensor, Tensor | None]:
         """Render some boxes: logits, and those of the last full grid if asked for."""
-        features = self.point_features(inputs, coarse_logits, boxes)
-        predict_points = partial(self.point_logits, features, boxes.labels)
-        logits = coarse = self._of_classes(coarse_logits, boxes.labels)
+        coarse, steps = self._subdivide(inputs, coarse_logits, boxes, subdivision)
+        logits = coarse
         full = subdivision.full_steps((coarse.shape[2], coarse.shape[3]))
-        for number, step in enumerate(lasting_steps(logits, predict_points, subdivision)):
+        for number, step in enumerate(steps):
             logits = step.logits
             if full and not number:
                 coarse = logits
